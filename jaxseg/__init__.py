@@ -1,0 +1,3 @@
+"""jaxseg: predict every pixel, in JAX and Flax."""
+
+__version__ = "0.1.0"

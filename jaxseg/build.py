@@ -1,0 +1,336 @@
+"""The one place where names become objects.
+
+`experiment(config)` turns plain values into an Experiment. Every key that is
+set is read or refused by name; an unknown name is answered with the nearest
+known one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxseg import inference, mesh, optim
+from jaxseg.data import audit as audit_lib
+from jaxseg.data import decode, folder, pipeline, sources, transforms
+from jaxseg.data.spec import DATASETS
+from jaxseg.experiment import Experiment, Split
+from jaxseg.losses import DEPTH_LOSSES, LOSSES
+from jaxseg.models import MODELS
+from jaxseg.tasks import TASKS
+from jaxseg.types import UserError
+
+FOLDER_KEYS = (
+  "images",
+  "masks",
+  "classes",
+  "ids",
+  "ignore_ids",
+  "colors",
+  "split_dir",
+)
+CROSS_ENTROPY_KEYS = ("label_smoothing", "class_weights", "normalization")
+
+
+def lookup(registry: Mapping[str, Any], name: Any, key: str) -> Any:
+  """registry[name], or a sentence that suggests the nearest name."""
+  if name in registry:
+    return registry[name]
+  near = difflib.get_close_matches(str(name), registry, 1, cutoff=0.4)
+  hint = f" Did you mean {near[0]!r}?" if near else ""
+  raise UserError(
+    f"{key} = {name!r} is not known: expected one of {', '.join(registry)}."
+    f"{hint}"
+  )
+
+
+def given(section: ConfigDict) -> dict[str, Any]:
+  """The keys of a section that are set, `name` left out."""
+  return {k: v for k, v in section.items() if v is not None and k != "name"}
+
+
+def construct(
+  factory: Any, kwargs: dict[str, Any], fixed: dict[str, Any], section: str
+) -> Any:
+  """factory(**fixed, **kwargs); a key that it lacks is named."""
+  hidden = ("parent", "name", *fixed)
+  takes = [f.name for f in dataclasses.fields(factory) if f.name not in hidden]
+  for key in kwargs:
+    if key not in takes:
+      raise UserError(
+        f"config.{section}.{key} is not an option of {factory.__name__}: it "
+        f"takes {', '.join(takes)}."
+      )
+  return factory(**fixed, **kwargs)
+
+
+def dataset(config: ConfigDict) -> Any:
+  """The DatasetSpec or FolderSpec of config.data."""
+  data = config.data
+  if data.name == "folder":
+    values = {key: getattr(data, key) for key in FOLDER_KEYS}
+    return folder.folder_spec(
+      **values, val_fraction=data.val_fraction, seed=config.seed
+    )
+  spec = lookup({**DATASETS, "folder": None}, data.name, "config.data.name")
+  for key in FOLDER_KEYS:
+    if getattr(data, key):
+      raise UserError(
+        f"config.data.{key} is read by data sets of kind 'folder' only, and "
+        f"config.data.name is {data.name!r}."
+      )
+  replaced = {
+    split: data[f"{split}_split"]
+    for split in ("train", "val", "test")
+    if data[f"{split}_split"] is not None
+  }
+  return dataclasses.replace(spec, splits={**spec.splits, **replaced})
+
+
+def parse_losses(
+  losses: Any, options: dict[str, Any], registry: Mapping[str, Any]
+) -> tuple[tuple[str, float, tuple[tuple[str, Any], ...]], ...]:
+  """('cross_entropy', 'dice*0.5') -> ((name, weight, options), ...)."""
+  if isinstance(losses, str):
+    losses = (losses,)
+  terms = []
+  for text in losses:
+    name, _, factor = str(text).partition("*")
+    name = name.strip()
+    lookup(registry, name, "config.task.losses")
+    try:
+      weight = float(factor) if factor else 1.0
+    except ValueError:
+      raise UserError(
+        f"config.task.losses: {text!r} has no number after '*': write "
+        "'dice*0.5'."
+      ) from None
+    own = tuple(sorted(options.items())) if name == "cross_entropy" else ()
+    terms.append((name, weight, own))
+  if options and not any(name == "cross_entropy" for name, _, _ in terms):
+    raise UserError(
+      f"config.task.{next(iter(options))} is an option of cross_entropy, which "
+      f"is not among config.task.losses = {', '.join(map(str, losses))}."
+    )
+  return tuple(terms)
+
+
+def make_task(config: ConfigDict, spec: Any) -> Any:
+  """The task of config.task on a data set."""
+  factory = lookup(TASKS, config.task.name, "config.task.name")
+  kwargs = given(config.task)
+  semantic = config.task.name == "semantic"
+  options = {}
+  if semantic:
+    options = {k: kwargs.pop(k) for k in CROSS_ENTROPY_KEYS if k in kwargs}
+    weights = options.get("class_weights")
+    if weights is not None:
+      options["class_weights"] = tuple(float(w) for w in weights)
+      if len(weights) != spec.num_classes:
+        raise UserError(
+          f"config.task.class_weights has {len(weights)} entries for "
+          f"{spec.num_classes} classes."
+        )
+  if "losses" in kwargs:
+    registry = LOSSES if semantic else DEPTH_LOSSES
+    kwargs["losses"] = parse_losses(kwargs["losses"], options, registry)
+  elif options:
+    kwargs["losses"] = (("cross_entropy", 1.0, tuple(sorted(options.items()))),)
+  fixed = {}
+  if semantic:
+    fixed = {"classes": spec.classes, "palette": spec.palette}
+  return construct(factory, kwargs, fixed, "task")
+
+
+def make_model(config: ConfigDict, task: Any) -> Any:
+  """The network of config.model, with the heads that the task wants."""
+  entry = lookup(MODELS, config.model.name, "config.model.name")
+  fixed = {"outputs": task.outputs, **entry.fields}
+  return construct(entry.module, given(config.model), fixed, "model")
+
+
+def make_inference(config: ConfigDict) -> inference.InferenceOptions:
+  """The options of config.inference."""
+  return inference.InferenceOptions(**config.inference.to_dict())
+
+
+def image_size(config: ConfigDict) -> tuple[int, int]:
+  """config.data.size as (h, w)."""
+  size = config.data.size
+  size = (size,) if isinstance(size, int) else tuple(size)
+  size = size * 2 if len(size) == 1 else size
+  if len(size) != 2 or min(size) < 1:
+    raise UserError(
+      f"config.data.size = {size}: expected (height, width), such as (128, "
+      "128)."
+    )
+  return size
+
+
+def num_steps(config: ConfigDict, examples: int) -> int:
+  """config.steps, or config.epochs turned into steps once."""
+  steps, epochs = config.get("steps"), config.get("epochs")
+  if (steps is None) == (epochs is None):
+    have = "both" if steps is not None else "neither"
+    raise UserError(
+      f"{have} of config.steps and config.epochs set: give exactly one."
+    )
+  if steps is None:
+    steps = math.ceil(epochs * examples / config.data.batch_size)
+  if steps < 1:
+    raise UserError(f"config.steps = {steps}: expected at least 1.")
+  return int(steps)
+
+
+def make_optim(config: ConfigDict) -> optim.OptimOptions:
+  """The options of config.optim."""
+  values = config.optim.to_dict()
+  values["rules"] = tuple((str(a), float(b)) for a, b in values["rules"])
+  values["step_at"] = tuple(values["step_at"])
+  return optim.OptimOptions(**values)
+
+
+def plain(config: ConfigDict) -> dict[str, Any]:
+  """Plain values, as in config.json."""
+  return config.to_dict()
+
+
+def best_metric(config: ConfigDict, task: Any) -> tuple[str, str]:
+  """(metric, 'max' or 'min') that decides which checkpoint is best."""
+  name = config.checkpoint.best
+  if not name:
+    return task.best
+  if name.startswith("-"):
+    return name[1:], "min"
+  return name, "max"
+
+
+def _check_positive(config: ConfigDict) -> None:
+  for key in ("log_every", "accumulate", "eval.every", "checkpoint.every"):
+    value = config
+    for part in key.split("."):
+      value = value[part]
+    if value < 1:
+      raise UserError(f"config.{key} = {value}: expected at least 1.")
+  if not 0 <= config.ema_decay < 1:
+    raise UserError(f"config.ema_decay = {config.ema_decay}: expected [0, 1).")
+
+
+def experiment(config: ConfigDict, with_data: bool = True) -> Experiment:
+  """Builds everything; opens the data, computes nothing.
+
+  Args:
+    config: all keys of defaults.get_config().
+    with_data: False leaves the data set closed, for those who only predict:
+      no splits, no training batches.
+
+  Raises:
+    UserError: a value that cannot be, data that is not there.
+  """
+  _check_positive(config)
+  spec = dataset(config)
+  task = make_task(config, spec)
+  model = make_model(config, task)
+  size = image_size(config)
+  smallest = getattr(model, "min_size", 1)
+  if min(size) < smallest:
+    raise UserError(
+      f"config.data.size = {size[0]}x{size[1]} is smaller than the "
+      f"{smallest} pixels that {config.model.name} needs: enlarge it."
+    )
+  devices = mesh.make_mesh(config.devices)
+  batch_size = config.data.batch_size
+  mesh.check_batch_size(devices, batch_size, config.accumulate)
+  eval_batch = config.eval.batch_size or batch_size
+  mesh.check_batch_size(devices, eval_batch)
+  augment = transforms.parse(config.data.augment, size)
+  keep_size = transforms.parse(config.data.eval, size)
+  keys = ("image", *task.fields)
+  decoder = decode.decoder_of(spec)
+  threads = config.data.threads
+  opened = functools.cache(
+    lambda split: sources.open_source(spec, split, config.data.data_dir, keys)
+  )
+  source = opened("train") if with_data else ()
+  # Without the data epochs cannot be counted, and nobody asks.
+  steps = num_steps(config, len(source)) if with_data else 1 << 30
+  options = make_optim(config)
+  schedule = optim.make_schedule(options, steps)
+
+  def split(name: str) -> Split:
+    examples = min(config.eval.limit or len(opened(name)), len(opened(name)))
+    return Split(
+      name,
+      examples,
+      pipeline.num_eval_batches(examples, eval_batch),
+      lambda: pipeline.eval_batches(
+        opened(name),
+        decoder,
+        keep_size,
+        batch_size=eval_batch,
+        threads=threads,
+        limit=examples,
+      ),
+    )
+
+  def audit() -> Any:
+    if not config.audit or "label" not in keys:
+      return None
+    return audit_lib.audit_labels(source, decoder, spec.classes)
+
+  available = {}
+  for name in ("val", "test"):
+    if with_data and name in spec.splits:
+      try:
+        available[name] = split(name)
+      except UserError:
+        if name == "val":
+          raise  # a test split may be kept apart; a val split may not
+  return Experiment(
+    config=plain(config),
+    mesh=devices,
+    model=model,
+    task=task,
+    make_tx=lambda params: optim.make_optimizer(options, steps, params),
+    schedule=schedule,
+    predict=inference.build(model, task, make_inference(config)),
+    seed=config.seed,
+    steps=steps,
+    batch_size=batch_size,
+    accumulate=config.accumulate,
+    ema_decay=config.ema_decay,
+    examples=len(source),
+    train_batches=lambda start: pipeline.train_batches(
+      source,
+      decoder,
+      augment,
+      batch_size=batch_size,
+      seed=config.seed,
+      start=start,
+      threads=threads,
+    ),
+    splits=available,
+    audit=audit,
+    name_of=lambda name, index: opened(name).name_of(index),
+    log_every=config.log_every,
+    eval_every=config.eval.every,
+    checkpoint_every=config.checkpoint.every,
+    keep=config.checkpoint.keep,
+    best=best_metric(config, task),
+    tensorboard=config.tensorboard,
+    size=size,
+  )
+
+
+def eval_split(config: ConfigDict, built: Experiment) -> str:
+  """What --mode=eval reads: config.eval.split, or test, or val."""
+  if config.eval.split:
+    return config.eval.split
+  return "test" if "test" in built.splits else "val"
+

@@ -1,0 +1,316 @@
+"""Checkpoints that can be trusted: Orbax beneath, a checksum of our own above.
+
+`WORKDIR/checkpoints/latest/N` holds the state after N steps, written in the
+background; `.../best/N` the best by the experiment's metric. Beside the arrays
+each holds a manifest: shape, dtype and CRC-32 of every array, the config, the
+position in the data. Orbax restores a flipped bit silently and trusts any
+directory named by a number, so restoring verifies the manifest; what does not
+pass is set aside under `checkpoints/damaged` with a warning, and the one
+before it is used.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import pathlib
+import shutil
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
+
+from jaxseg import __version__
+from jaxseg.state import State
+from jaxseg.types import UserError
+
+Note = Callable[[str], None]
+
+# What may change between a run and its continuation: where things are, how
+# often they happen, and how long the run is.
+FREE_KEYS = (
+  "steps",
+  "epochs",
+  "workdir",
+  "log_every",
+  "devices",
+  "tensorboard",
+  "audit",
+  "checkpoint.",
+  "eval.",
+  "inference.",
+  "export.",
+  "predict.",
+  "data.data_dir",
+  "data.threads",
+  "data.images",
+  "data.masks",
+  "data.split_dir",
+  "data.eval",
+)
+
+
+def _leaves(state: State) -> dict[str, Any]:
+  """'params/a/kernel' -> array; None leaves left out."""
+  flat, _ = jax.tree_util.tree_flatten_with_path(state)
+  return {jax.tree_util.keystr(path): leaf for path, leaf in flat}
+
+
+def _local(leaf: Any) -> np.ndarray:
+  """A replicated array's value, without talking to other hosts."""
+  if isinstance(leaf, jax.Array):
+    return np.asarray(leaf.addressable_data(0))
+  return np.asarray(leaf)
+
+
+def manifest(state: State) -> dict[str, list]:
+  """Array name -> [shape, dtype, CRC-32]."""
+  out = {}
+  for name, leaf in _leaves(state).items():
+    array = np.ascontiguousarray(_local(leaf))
+    crc = zlib.crc32(array.reshape(-1).view(np.uint8))
+    out[name] = [list(array.shape), str(array.dtype), crc]
+  return out
+
+
+def flatten_config(config: Mapping[str, Any], prefix: str = "") -> dict:
+  """Nested mapping -> {'a.b.c': value}."""
+  out = {}
+  for key, value in config.items():
+    if isinstance(value, Mapping):
+      out.update(flatten_config(value, f"{prefix}{key}."))
+    else:
+      out[prefix + key] = list(value) if isinstance(value, tuple) else value
+  return out
+
+
+def contradictions(
+  saved: Mapping[str, Any], now: Mapping[str, Any]
+) -> list[str]:
+  """Keys whose values differ and that a continuation may not change."""
+  a, b = flatten_config(saved), flatten_config(now)
+
+  def free(key: str) -> bool:
+    return any(key == k or (k[-1] == "." and key.startswith(k)) for k in FREE_KEYS)
+
+  return [
+    f"{key}: {a.get(key)!r} in the checkpoint, {b.get(key)!r} now"
+    for key in sorted(a.keys() | b.keys())
+    if not free(key) and a.get(key) != b.get(key)
+  ]
+
+
+@dataclasses.dataclass
+class Restored:
+  """What a checkpoint gave back.
+
+  Attributes:
+    state: the state, verified.
+    info: the manifest's other entries: config, position, metrics.
+    path: where it came from.
+  """
+
+  state: State
+  info: dict[str, Any]
+  path: pathlib.Path
+
+
+class Checkpoints:
+  """The checkpoints of one workdir. Close it, or lose the last save."""
+
+  def __init__(
+    self,
+    workdir: str | pathlib.Path,
+    config: Mapping[str, Any],
+    *,
+    keep: int = 2,
+    best: tuple[str, str] = ("miou", "max"),
+    note: Note = logging.warning,
+  ):
+    self._root = pathlib.Path(workdir).resolve() / "checkpoints"
+    self._config = dict(config)
+    self._keep = keep
+    self._best = best
+    self._note = note
+    self._managers: dict[str, ocp.CheckpointManager] = {}
+
+  def _manager(self, kind: str) -> ocp.CheckpointManager:
+    if kind not in self._managers:
+      self._managers[kind] = ocp.CheckpointManager(
+        self._root / kind,
+        options=ocp.CheckpointManagerOptions(
+          max_to_keep=self._keep if kind == "latest" else 1,
+          enable_async_checkpointing=True,
+          create=True,
+        ),
+      )
+    return self._managers[kind]
+
+  def steps(self, kind: str = "latest") -> list[int]:
+    """Steps that have a directory, newest first; nothing is verified."""
+    folder = self._root / kind
+    if not folder.is_dir():
+      return []
+    names = [p.name for p in folder.iterdir() if p.is_dir()]
+    return sorted((int(n) for n in names if n.isdigit()), reverse=True)
+
+  def save(
+    self,
+    state: State,
+    *,
+    kind: str = "latest",
+    position: Mapping[str, Any],
+    metrics: Mapping[str, float] | None = None,
+  ) -> None:
+    """Starts writing the state; later updates do not leak into it."""
+    step = int(_local(state.step))
+    manager = self._manager(kind)
+    manager.wait_until_finished()
+    if step in self.steps(kind):
+      return
+    info = {
+      "step": step,
+      "version": __version__,
+      "config": self._config,
+      "position": dict(position),
+      "metrics": {k: float(v) for k, v in (metrics or {}).items()},
+      "arrays": manifest(state),
+    }
+    saved = manager.save(
+      step,
+      args=ocp.args.Composite(
+        state=ocp.args.StandardSave(_to_dict(state)),
+        info=ocp.args.JsonSave(info),
+      ),
+      force=True,
+    )
+    if not saved:
+      raise RuntimeError(f"Orbax declined to save step {step} under {kind}.")
+
+  def is_best(self, score: float) -> bool:
+    """Whether a score beats that of the best checkpoint there is."""
+    if not np.isfinite(score):
+      return False
+    name, mode = self._best
+    self._manager("best").wait_until_finished()
+    for step in self.steps("best"):
+      try:
+        info = self._manager("best").restore(
+          step, args=ocp.args.Composite(info=ocp.args.JsonRestore())
+        )["info"]
+        held = info["metrics"][name]
+      except Exception:  # damaged: anything is better
+        continue
+      return score > held if mode == "max" else score < held
+    return True
+
+  def wait(self) -> None:
+    """Returns when everything is on disk."""
+    for manager in self._managers.values():
+      manager.wait_until_finished()
+
+  def close(self) -> None:
+    """Waits and releases."""
+    for manager in self._managers.values():
+      manager.wait_until_finished()
+      manager.close()
+    self._managers = {}
+
+  def restore(self, abstract: State, kind: str = "latest") -> Restored | None:
+    """The newest checkpoint that is whole; None where there is none.
+
+    Args:
+      abstract: shapes, dtypes and shardings of the state.
+      kind: 'latest' or 'best'.
+
+    Raises:
+      UserError: the config contradicts the checkpoint's.
+    """
+    for step in self.steps(kind):
+      path = self._root / kind / str(step)
+      restored, problem = self._try(abstract, kind, step)
+      if _everywhere(not problem):
+        return Restored(*restored, path)
+      self._set_aside(path, kind, problem or "damaged on another host")
+    return None
+
+  def _try(
+    self, abstract: State, kind: str, step: int
+  ) -> tuple[tuple[State, dict] | None, str]:
+    """(state, info), or what is wrong with the checkpoint."""
+    manager = self._manager(kind)
+    try:
+      info = manager.restore(
+        step, args=ocp.args.Composite(info=ocp.args.JsonRestore())
+      )["info"]
+      expected = info["arrays"]
+      config = info["config"]
+    except Exception as e:  # Orbax and TensorStore raise many kinds
+      return None, f"its manifest cannot be read ({_short(e)})"
+    # The config speaks first: a changed network is no damage.
+    changed = contradictions(config, self._config)
+    if changed:
+      raise UserError(
+        f"{self._root.parent} holds a run with another config: "
+        f"{'; '.join(changed)}. Use the run's own values, or another --workdir."
+      )
+    try:
+      tree = manager.restore(
+        step,
+        args=ocp.args.Composite(
+          state=ocp.args.StandardRestore(_to_dict(abstract))
+        ),
+      )["state"]
+      state = _from_dict(abstract, tree)
+    except Exception as e:
+      return None, f"its arrays cannot be read ({_short(e)})"
+    found = manifest(state)
+    wrong = [k for k in expected if found.get(k) != expected[k]]
+    wrong += [k for k in found if k not in expected]
+    if wrong:
+      return None, f"{len(wrong)} arrays differ from its manifest: {wrong[0]}"
+    return (state, info), ""
+
+  def _set_aside(self, path: pathlib.Path, kind: str, problem: str) -> None:
+    """Moves a damaged checkpoint out of the way; says so."""
+    target = self._root / "damaged" / f"{kind}-{path.name}-{int(time.time())}"
+    if jax.process_index() == 0:
+      target.parent.mkdir(parents=True, exist_ok=True)
+      shutil.move(path, target)
+    self._note(
+      f"checkpoint {path} is damaged: {problem}. Set aside as {target}; going "
+      "back to the one before it."
+    )
+    if jax.process_count() > 1:
+      multihost_utils.sync_global_devices(f"set aside {path}")
+    # The manager has its own list of steps: start it afresh.
+    self._managers.pop(kind).close()
+
+
+def _everywhere(ok: bool) -> bool:
+  """Whether all hosts say yes."""
+  if jax.process_count() == 1:
+    return ok
+  return bool(np.all(multihost_utils.process_allgather(np.asarray(ok))))
+
+
+def _short(error: BaseException) -> str:
+  text = " ".join(str(error).split())
+  return f"{type(error).__name__}: {text[:160]}"
+
+
+def _to_dict(state: State) -> dict[str, Any]:
+  """Plain containers: what is on disk does not depend on our classes."""
+  return {name: leaf for name, leaf in _leaves(state).items()}
+
+
+def _from_dict(abstract: State, tree: Mapping[str, Any]) -> State:
+  flat, treedef = jax.tree_util.tree_flatten_with_path(abstract)
+  return jax.tree_util.tree_unflatten(
+    treedef, [tree[jax.tree_util.keystr(path)] for path, _ in flat]
+  )

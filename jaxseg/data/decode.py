@@ -1,0 +1,122 @@
+"""From a raw record to the fields of an example, with its mistakes named.
+
+Compressed images become uint8 RGB, masks become class ids by the one label
+table of the data set, floats are checked. A message to the user names the
+example; nothing here guesses.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from jaxseg.data import images
+from jaxseg.types import IGNORE, UserError
+
+UNKNOWN = 254  # sentinel of the label table: an id that the spec does not know
+
+
+def label_lut(table: Mapping[int, int]) -> np.ndarray:
+  """uint8 (65536,): id on disk -> class id, IGNORE or UNKNOWN."""
+  lut = np.full(1 << 16, UNKNOWN, np.uint8)
+  for raw, target in table.items():
+    lut[raw] = target
+  return lut
+
+
+@dataclasses.dataclass(frozen=True)
+class Decoder:
+  """Decodes raw records of one data set; see `__call__`.
+
+  Attributes:
+    label_table: id on disk -> class id or IGNORE.
+    colors: RGB on disk -> class id, if masks are colour-coded.
+  """
+
+  label_table: Mapping[int, int]
+  colors: Mapping[tuple[int, int, int], int] | None = None
+
+  def __post_init__(self):
+    object.__setattr__(self, "_lut", label_lut(self.label_table))
+
+  def __call__(
+    self, raw: Mapping[str, Any], name: Callable[[], str]
+  ) -> dict[str, np.ndarray]:
+    """Decodes one record.
+
+    Args:
+      raw: batch key -> bytes or array, as a Source gives it.
+      name: what to call the example in a message.
+
+    Returns:
+      image uint8 (h, w, 3); label uint8 (h, w); others as in BATCH_KEYS.
+
+    Raises:
+      UserError: unreadable bytes, unknown ids, sizes that differ, NaN.
+    """
+    out: dict[str, np.ndarray] = {}
+    for key, value in raw.items():
+      try:
+        out[key] = self._field(key, value)
+      except UserError as e:
+        raise UserError(f"{name()}: {e}") from e
+    size = out["image"].shape[:2]
+    for key in ("label", "instance", "depth", "normal"):
+      if key in out and out[key].shape[:2] != size:
+        raise UserError(
+          f"{name()}: the image is {size[0]}x{size[1]} but its {key} is "
+          f"{out[key].shape[0]}x{out[key].shape[1]} (height x width). They "
+          "must be equal: make the pair again or remove it."
+        )
+    return out
+
+  def _field(self, key: str, value: Any) -> np.ndarray:
+    if key == "image":
+      return images.read_image(value)
+    if key == "label":
+      return self.label(value)
+    if key == "instance":
+      return images.read_mask(value).astype(np.int32)
+    array = np.asarray(value, np.float32)
+    if key == "depth" and array.ndim == 3:
+      array = array[..., 0]
+    if not np.isfinite(array).all():
+      bad = int((~np.isfinite(array)).sum())
+      raise UserError(
+        f"{key} holds {bad} NaN or infinite values of {array.size}: expected "
+        "numbers (0 marks a pixel without truth). Mend or remove the example."
+      )
+    return array
+
+  def label(self, value: bytes) -> np.ndarray:
+    """Class ids uint8 (h, w) of an encoded mask."""
+    if self.colors:
+      return images.read_mask(value, self.colors).astype(np.uint8)
+    ids = images.read_mask(value)
+    label = self._lut[ids]
+    if (label == UNKNOWN).any():
+      values, counts = np.unique(ids[label == UNKNOWN], return_counts=True)
+      found = ", ".join(f"{v} ({c} pixels)" for v, c in zip(values, counts))
+      known = sorted(self.label_table)
+      shown = ", ".join(map(str, known[:40])) + (" ..." if known[40:] else "")
+      raise UserError(
+        f"the mask holds ids that the data set does not know: {found}. Known "
+        f"ids: {shown}. Correct the mask, or add the ids to the data set (for "
+        "a folder: config.data.ids or config.data.ignore_ids)."
+      )
+    return label
+
+
+def decoder_of(spec: Any) -> Decoder:
+  """The decoder of a DatasetSpec or FolderSpec."""
+  table = {**spec.label_table}
+  return Decoder(table, getattr(spec, "colors", None))
+
+
+def class_pixels(label: np.ndarray, num_classes: int) -> np.ndarray:
+  """int64 (num_classes + 1,): pixels per class, ignored ones last."""
+  counts = np.bincount(label.ravel(), minlength=256)
+  return np.append(counts[:num_classes], counts[IGNORE])

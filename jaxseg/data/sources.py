@@ -1,0 +1,191 @@
+"""Where examples come from: random access to raw, undecoded records.
+
+A source has `len()` and `source[i] -> {batch key: bytes or array}`; images and
+masks stay compressed until a transform thread decodes them. Two kinds: TFDS
+records on disk (array_record, read without TensorFlow), and two folders of
+files. Nothing here touches the network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import tensorflow_datasets as tfds
+
+from jaxseg.data import folder as folder_lib
+from jaxseg.data.builders import camvid as camvid_builder
+from jaxseg.data.builders import scenes as scenes_builder
+from jaxseg.data.spec import DatasetSpec
+from jaxseg.types import UserError
+
+# Data sets that TFDS does not have, by TFDS name.
+OWN_BUILDERS = {
+  "jaxseg_scenes": scenes_builder.JaxsegScenes,
+  "jaxseg_camvid": camvid_builder.JaxsegCamvid,
+}
+# Features that are compressed images in the records.
+COMPRESSED = ("image", "label", "instance")
+
+
+class Source(Protocol):
+  """Random access to raw examples."""
+
+  def __len__(self) -> int: ...
+
+  def __getitem__(self, index: int) -> dict[str, Any]: ...
+
+  def name_of(self, index: int) -> str:
+    """What to call example `index` in a message to a person."""
+    ...
+
+
+@dataclasses.dataclass(frozen=True)
+class TfdsSource:
+  """A split of a TFDS data set, its features renamed to batch keys."""
+
+  records: Sequence[Mapping[str, Any]]
+  features: Mapping[str, str]
+  where: str
+
+  def __len__(self) -> int:
+    return len(self.records)
+
+  def __getitem__(self, index: int) -> dict[str, Any]:
+    record = self.records[index]
+    return {key: record[name] for key, name in self.features.items()}
+
+  def name_of(self, index: int) -> str:
+    """Split, position and, where the record has one, the file name."""
+    name = self.records[index].get("file_name", b"")
+    name = name.decode() if isinstance(name, bytes) else str(name)
+    return f"{self.where}[{index}]" + (f" ({name})" if name else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderSource:
+  """Pairs of image and mask files, read as bytes."""
+
+  pairs: Sequence[tuple[str, str]]
+
+  def __len__(self) -> int:
+    return len(self.pairs)
+
+  def __getitem__(self, index: int) -> dict[str, Any]:
+    image, mask = self.pairs[index]
+    return {
+      "image": pathlib.Path(image).read_bytes(),
+      "label": pathlib.Path(mask).read_bytes(),
+    }
+
+  def name_of(self, index: int) -> str:
+    """The image's path."""
+    return self.pairs[index][0]
+
+
+def default_data_dir() -> str:
+  """TFDS's own default: $TFDS_DATA_DIR or ~/tensorflow_datasets."""
+  return os.environ.get("TFDS_DATA_DIR") or os.path.expanduser(
+    "~/tensorflow_datasets"
+  )
+
+
+def make_builder(spec: DatasetSpec, data_dir: str) -> Any:
+  """The TFDS builder of a spec; reads and writes nothing by itself."""
+  name, _, config = spec.tfds_name.partition("/")
+  kwargs = {"config": config} if config else {}
+  if name in OWN_BUILDERS:
+    return OWN_BUILDERS[name](data_dir=data_dir, **kwargs)
+  # try_gcs=False and an offline registry: no network, no 200 s of retries.
+  return tfds.builder(name, data_dir=data_dir, try_gcs=False, **kwargs)
+
+
+def _describe_missing(spec: DatasetSpec, data_dir: str, place: str) -> str:
+  raw = f" --raw=DIR ({spec.raw})" if spec.raw else ""
+  return (
+    f"data set {spec.name!r} is not prepared: {place} does not exist. "
+    f"{spec.advice} Prepare it once with `python -m jaxseg.data.prepare "
+    f"--dataset={spec.name}{raw} --data_dir={data_dir}`, or point "
+    f"--config.data.data_dir at a directory that holds "
+    f"{spec.tfds_name}/{spec.version}."
+  )
+
+
+def open_tfds(
+  spec: DatasetSpec,
+  split: str,
+  data_dir: str | None = None,
+  keys: Sequence[str] = ("image", "label"),
+) -> TfdsSource:
+  """Opens a prepared split for random access.
+
+  Args:
+    spec: the data set.
+    split: 'train', 'val', 'test', or any TFDS split expression.
+    data_dir: TFDS directory; None is TFDS's default.
+    keys: the batch keys that the caller reads.
+
+  Raises:
+    UserError: not prepared, no such split or key, or another file format.
+  """
+  data_dir = os.path.expanduser(data_dir or default_data_dir())
+  for key in keys:
+    if key not in spec.features:
+      raise UserError(
+        f"data set {spec.name!r} has no {key!r}: it has "
+        f"{', '.join(spec.features)}. Choose a task that reads one of these."
+      )
+  name, _, config = spec.tfds_name.partition("/")
+  place = os.path.join(data_dir, name, config, spec.version)
+  if not os.path.isdir(place):
+    raise UserError(_describe_missing(spec, data_dir, place))
+  builder = make_builder(spec, data_dir)
+  file_format = builder.info.file_format
+  if file_format is not None and file_format.value != "array_record":
+    raise UserError(
+      f"{place} holds {file_format.value} records; random access needs "
+      "array_record. Convert it once (no download) with `python -m "
+      f"jaxseg.data.prepare --dataset={spec.name} --convert_from={data_dir} "
+      "--data_dir=NEW`, and point --config.data.data_dir at NEW."
+    )
+  if split in ("train", "val", "test") and split not in spec.splits:
+    raise UserError(
+      f"data set {spec.name!r} has no {split!r} split: it has "
+      f"{', '.join(spec.splits)}."
+    )
+  expression = spec.splits.get(split, split)
+  names = {key: spec.features[key] for key in keys}
+  skip = {
+    feature: tfds.decode.SkipDecoding()
+    for key, feature in names.items()
+    if key in COMPRESSED
+  }
+  try:
+    records = builder.as_data_source(expression, decoders=skip)
+  except (ValueError, KeyError, FileNotFoundError) as e:
+    available = ", ".join(builder.info.splits) or "none"
+    raise UserError(
+      f"split {expression!r} of {place} cannot be read ({e}); it holds: "
+      f"{available}. Prepare it again, or choose another split."
+    ) from e
+  if not len(records):
+    raise UserError(f"split {expression!r} of {place} is empty.")
+  return TfdsSource(records, names, f"{name} {expression}")
+
+
+def open_source(
+  spec: DatasetSpec,
+  split: str,
+  data_dir: str | None = None,
+  keys: Sequence[str] = ("image", "label"),
+) -> Source:
+  """Opens a split of any kind of data set; see `open_tfds`."""
+  if isinstance(spec, folder_lib.FolderSpec):
+    for key in keys:
+      if key not in ("image", "label"):
+        raise UserError(f"a folder data set has no {key!r}: image, label.")
+    return FolderSource(spec.pairs(split))
+  return open_tfds(spec, split, data_dir, keys)

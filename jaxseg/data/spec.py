@@ -1,0 +1,230 @@
+"""A data set is a record: classes, palette, splits, encodings, provenance.
+
+`DATASETS` is the registry. Everything that differs from one data set to the
+next stands here as data: which TFDS name holds it, which of its features
+becomes which batch key, how ids on disk become class ids (one explicit table,
+applied once), and what to tell a user who does not have it yet.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from jaxseg.data import scenes
+from jaxseg.types import IGNORE
+
+Color = tuple[int, int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetSpec:
+  """One data set.
+
+  Attributes:
+    name: the name in `config.data.name`.
+    tfds_name: name (and config) of its TFDS builder.
+    version: the version that the table below was written for.
+    classes: class names; position = class id.
+    palette: one RGB colour per class.
+    splits: 'train', 'val', 'test' -> TFDS split expression.
+    sizes: number of examples of those splits in the complete data set.
+    features: batch key -> name of the feature in the record.
+    label_table: id on disk -> class id or IGNORE; an id that is not in it is
+      an error that names the file.
+    embedded: made on the spot, from nothing.
+    raw: what `--raw` has to point at, for builders that read a raw folder.
+    host: the server that TFDS downloads it from, if it does.
+    advice: where the data comes from and what to download.
+  """
+
+  name: str
+  tfds_name: str
+  version: str
+  classes: tuple[str, ...]
+  palette: tuple[Color, ...]
+  splits: Mapping[str, str]
+  sizes: Mapping[str, int]
+  features: Mapping[str, str]
+  label_table: Mapping[int, int]
+  advice: str
+  raw: str = ""
+  host: str = ""
+  embedded: bool = False
+
+  @property
+  def num_classes(self) -> int:
+    """Number of classes, ignore not counted."""
+    return len(self.classes)
+
+
+SCENES = DatasetSpec(
+  name="scenes",
+  tfds_name="jaxseg_scenes/stills",
+  version="1.0.0",
+  classes=tuple(scenes.CLASSES),
+  palette=tuple(tuple(int(v) for v in color) for color in scenes.PALETTE),
+  splits={"train": "train", "val": "val", "test": "test"},
+  sizes={"train": 600, "val": 100, "test": 100},
+  features={
+    "image": "image",
+    "label": "label",
+    "instance": "instance",
+    "depth": "depth",
+    "normal": "normal",
+    "keypoints": "keypoints",
+    "boxes": "boxes",
+    "camera": "camera",
+  },
+  label_table={i: i for i in range(len(scenes.CLASSES))},
+  embedded=True,
+  advice="It is made on the spot by a ray caster; nothing to download.",
+)
+
+# Parkhi, Vedaldi, Zisserman, Jawahar, "Cats and Dogs" (CVPR 2012). The trimap
+# holds 1 = pet, 2 = background, 3 = border (some tutorials swap 2 and 3).
+PETS = DatasetSpec(
+  name="pets",
+  tfds_name="oxford_iiit_pet",
+  version="4.0.0",
+  classes=("pet", "background", "border"),
+  palette=((220, 90, 60), (40, 60, 90), (250, 220, 110)),
+  # The published split has no validation part: the last tenth of train.
+  splits={"train": "train[:90%]", "val": "train[90%:]", "test": "test"},
+  sizes={"train": 3312, "val": 368, "test": 3669},
+  features={"image": "image", "label": "segmentation_mask"},
+  host="thor.robots.ox.ac.uk",
+  label_table={1: 0, 2: 1, 3: 2},
+  advice="Oxford-IIIT Pet, about 0.8 GB (images.tar.gz and annotations.tar.gz "
+  "from www.robots.ox.ac.uk/~vgg/data/pets), fetched by the command.",
+)
+
+# Cordts et al., "The Cityscapes Dataset" (CVPR 2016, arXiv 1604.01685). TFDS
+# stores labelIds; 19 of the 34 are trained and evaluated.
+CITYSCAPES_TRAIN_IDS = {
+  **dict.fromkeys([0, 1, 2, 3, 4, 5, 6, 9, 10, 14, 15, 16, 18, 29, 30], IGNORE),
+  255: IGNORE,  # licence plate: -1 in the published table
+  7: 0,
+  8: 1,
+  11: 2,
+  12: 3,
+  13: 4,
+  17: 5,
+  19: 6,
+  20: 7,
+  21: 8,
+  22: 9,
+  23: 10,
+  24: 11,
+  25: 12,
+  26: 13,
+  27: 14,
+  28: 15,
+  31: 16,
+  32: 17,
+  33: 18,
+}
+
+CITYSCAPES = DatasetSpec(
+  name="cityscapes",
+  tfds_name="cityscapes/semantic_segmentation",
+  version="1.0.0",
+  classes=(
+    "road",
+    "sidewalk",
+    "building",
+    "wall",
+    "fence",
+    "pole",
+    "traffic light",
+    "traffic sign",
+    "vegetation",
+    "terrain",
+    "sky",
+    "person",
+    "rider",
+    "car",
+    "truck",
+    "bus",
+    "train",
+    "motorcycle",
+    "bicycle",
+  ),
+  palette=(
+    (128, 64, 128),
+    (244, 35, 232),
+    (70, 70, 70),
+    (102, 102, 156),
+    (190, 153, 153),
+    (153, 153, 153),
+    (250, 170, 30),
+    (220, 220, 0),
+    (107, 142, 35),
+    (152, 251, 152),
+    (70, 130, 180),
+    (220, 20, 60),
+    (255, 0, 0),
+    (0, 0, 142),
+    (0, 0, 70),
+    (0, 60, 100),
+    (0, 80, 100),
+    (0, 0, 230),
+    (119, 11, 32),
+  ),
+  # The truth of the test split is on a server.
+  splits={"train": "train", "val": "validation"},
+  sizes={"train": 2975, "val": 500},
+  features={"image": "image_left", "label": "segmentation_label"},
+  label_table=CITYSCAPES_TRAIN_IDS,
+  raw="the folder with leftImg8bit_trainvaltest.zip and "
+  "gtFine_trainvaltest.zip",
+  advice="Register at www.cityscapes-dataset.com and download "
+  "leftImg8bit_trainvaltest.zip (11 GB) and gtFine_trainvaltest.zip (241 MB).",
+)
+
+# Brostow, Shotton, Fauqueur, Cipolla (ECCV 2008); the 11 classes, 480x360 and
+# the split are those of SegNet (Badrinarayanan et al. 2015, arXiv 1511.00561).
+CAMVID = DatasetSpec(
+  name="camvid",
+  tfds_name="jaxseg_camvid",
+  version="1.0.0",
+  classes=(
+    "sky",
+    "building",
+    "pole",
+    "road",
+    "pavement",
+    "tree",
+    "sign",
+    "fence",
+    "car",
+    "pedestrian",
+    "bicyclist",
+  ),
+  palette=(
+    (128, 128, 128),
+    (128, 0, 0),
+    (192, 192, 128),
+    (128, 64, 128),
+    (60, 40, 222),
+    (128, 128, 0),
+    (192, 128, 128),
+    (64, 64, 128),
+    (64, 0, 128),
+    (64, 64, 0),
+    (0, 128, 192),
+  ),
+  splits={"train": "train", "val": "val", "test": "test"},
+  sizes={"train": 367, "val": 101, "test": 233},
+  features={"image": "image", "label": "label"},
+  label_table={**{i: i for i in range(11)}, 11: IGNORE},
+  raw="the folder with train.txt, val.txt and the images and masks that they "
+  "list",
+  advice="CamVid as SegNet prepared it: 480x360 images and masks with ids "
+  "0-10 and 11 = void, with train.txt, val.txt and test.txt that list "
+  "'image mask' per line.",
+)
+
+DATASETS: dict[str, DatasetSpec] = {
+  spec.name: spec for spec in (SCENES, PETS, CITYSCAPES, CAMVID)
+}

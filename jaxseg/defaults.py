@@ -1,0 +1,114 @@
+"""Every key of a config, with its default and what it means.
+
+A config file starts from `get_config()` and changes what its experiment
+needs. Keys that are not here do not exist: writing one is an error. None means
+"not set": the network's, data set's or task's own default holds.
+"""
+
+from __future__ import annotations
+
+from ml_collections import ConfigDict, config_dict
+
+
+def get_config() -> ConfigDict:
+  """All keys."""
+  c = ConfigDict()
+
+  c.seed = 0  # of parameters, data order, augmentation, dropout
+  c.steps = config_dict.placeholder(int)  # length of the run, in steps ...
+  c.epochs = config_dict.placeholder(float)  # ... or in epochs; one of them
+  c.accumulate = 1  # micro-batches per step
+  c.ema_decay = 0.0  # averaged parameters for evaluation; 0: none
+  c.devices = 0  # how many to use; 0: all
+  c.log_every = 20  # steps per line of metrics.jsonl
+  c.tensorboard = True  # event files under WORKDIR/tensorboard
+  c.audit = True  # class histogram of the training labels before step 1
+
+  c.data = ConfigDict()
+  c.data.name = "scenes"  # scenes, pets, camvid, cityscapes, folder
+  c.data.data_dir = config_dict.placeholder(str)  # TFDS directory
+  c.data.size = (128, 128)  # (h, w) that the network works at
+  c.data.batch_size = 16  # global
+  c.data.augment = "resize|flip"  # training transforms
+  c.data.eval = "resize"  # 'resize' stretches to size, 'pad' keeps the scale
+  c.data.train_split = config_dict.placeholder(str)  # TFDS expressions that
+  c.data.val_split = config_dict.placeholder(str)  # replace the data set's
+  c.data.test_split = config_dict.placeholder(str)  # own
+  c.data.threads = 0  # reading threads; 0: one per core
+  # data.name = 'folder': your own images and masks.
+  c.data.images = ""  # folder of images
+  c.data.masks = ""  # folder of masks with the same names
+  c.data.classes = ""  # names with commas: 'background,cat,dog'
+  c.data.ids = ()  # id of each class in the masks; (): 0, 1, 2 ...
+  c.data.ignore_ids = ()  # ids in the masks that are ignored, beside 255
+  c.data.colors = ()  # '#rrggbb' of each class, if masks hold colours
+  c.data.split_dir = ""  # folder of train.txt, val.txt, test.txt
+  c.data.val_fraction = 0.1  # without split_dir: held out, seeded by `seed`
+
+  c.task = ConfigDict()
+  c.task.name = "semantic"  # semantic, depth
+  c.task.losses = config_dict.placeholder(tuple)  # names, or 'dice*0.5'
+  c.task.aux_weight = config_dict.placeholder(float)
+  c.task.min_m = config_dict.placeholder(float)  # depth: nearest, metres
+  c.task.max_m = config_dict.placeholder(float)  # depth: farthest, metres
+  # cross_entropy:
+  c.task.label_smoothing = config_dict.placeholder(float)
+  c.task.class_weights = config_dict.placeholder(tuple)  # one per class
+  c.task.normalization = config_dict.placeholder(str)  # weights, pixels
+
+  c.model = ConfigDict()
+  c.model.name = "unet"  # unet, fcn32s, fcn16s, fcn8s
+  c.model.width = config_dict.placeholder(int)  # channels of the first stage
+  c.model.depth = config_dict.placeholder(int)  # number of poolings
+  c.model.norm = config_dict.placeholder(str)  # none, batch, group
+  c.model.up = config_dict.placeholder(str)  # tconv2, tconv3, bilinear, ...
+  c.model.padding = config_dict.placeholder(str)  # same, valid
+  c.model.dropout = config_dict.placeholder(float)
+  c.model.dtype = config_dict.placeholder(str)  # float32, bfloat16
+
+  c.optim = ConfigDict()
+  c.optim.name = "adamw"  # sgd, adam, adamw
+  c.optim.lr = 1e-3
+  c.optim.schedule = "cosine"  # constant, poly, cosine, step
+  c.optim.warmup_steps = 0
+  c.optim.power = 0.9  # poly
+  c.optim.final_lr_ratio = 0.0  # poly, cosine
+  c.optim.step_at = (0.6, 0.8)  # step: shares of the run
+  c.optim.step_factor = 0.1
+  c.optim.momentum = 0.9  # SGD's; Adam's b1
+  c.optim.b2 = 0.999
+  c.optim.nesterov = False
+  c.optim.weight_decay = 1e-4
+  c.optim.decay_all = False  # decay biases and norms too
+  c.optim.clip_norm = 0.0  # 0: no clipping
+  c.optim.rules = ()  # (('^encoder/', 0.1), ...): rate factors; 0 freezes
+
+  c.eval = ConfigDict()
+  c.eval.every = 500  # steps
+  c.eval.batch_size = config_dict.placeholder(int)  # None: data.batch_size
+  c.eval.limit = 0  # evaluate the first n examples; 0: all
+  c.eval.split = config_dict.placeholder(str)  # --mode=eval; None: test or val
+  c.eval.checkpoint = "best"  # --mode=eval, predict, export: best or latest
+
+  c.checkpoint = ConfigDict()
+  c.checkpoint.every = 500  # steps
+  c.checkpoint.keep = 2  # newest ones that are kept, beside the best
+  c.checkpoint.best = config_dict.placeholder(str)  # 'miou', '-rmse'; None:
+  # the task's own
+
+  c.inference = ConfigDict()  # eval, predict and export alike
+  c.inference.mode = "whole"  # whole, slide, tile
+  c.inference.window = (512, 512)  # slide, tile
+  c.inference.overlap = 0.5  # slide
+  c.inference.margin = 0  # tile: pixels that the network eats per border
+  c.inference.stride = 1  # tile: total stride of the network
+  c.inference.scales = (1.0,)
+  c.inference.flip = False
+
+  c.predict = ConfigDict()
+  c.predict.images = ()  # files, globs, folders
+  c.predict.out = ""  # folder; '': WORKDIR/predictions
+
+  c.export = ConfigDict()
+  c.export.size = config_dict.placeholder(tuple)  # (h, w); None: data.size
+  return c

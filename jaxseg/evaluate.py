@@ -1,0 +1,151 @@
+"""The loop over a split: every example once, sums on the device, one result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+
+from jaxseg import mesh as mesh_lib
+from jaxseg import viz, writers
+from jaxseg.experiment import Experiment, Split
+from jaxseg.state import State
+from jaxseg.types import UserError, canonical
+
+PICTURES = 8  # examples on the contact sheet of an evaluation
+
+
+def make_eval_step(experiment: Experiment) -> Callable[..., Any]:
+  """(variables, states, batch) -> (states, prediction); compiled once."""
+  task, metrics = experiment.task, experiment.task.metrics()
+
+  def step(variables, states, batch):
+    batch = canonical(batch)
+    image = task.inputs(batch)[0]
+    pred = experiment.predict(variables, image)
+    states = {
+      name: metric.update(states[name], pred, batch)
+      for name, metric in metrics.items()
+    }
+    return states, pred
+
+  replicated = mesh_lib.replicated(experiment.mesh)
+  batched = mesh_lib.batched(experiment.mesh)
+  return jax.jit(step, donate_argnums=1, out_shardings=(replicated, batched))
+
+
+class Evaluator:
+  """Evaluates states on the splits of one experiment."""
+
+  def __init__(self, experiment: Experiment, console: Console):
+    self._experiment = experiment
+    self._console = console
+    self._step = make_eval_step(experiment)
+    self._metrics = experiment.task.metrics()
+
+  def __call__(
+    self, state: State, split: str
+  ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Metrics and a contact sheet of a split.
+
+    Args:
+      state: its averaged parameters are used where it has them.
+      split: 'val', 'test', or another of experiment.splits.
+
+    Returns:
+      ({metric: value}, {name: uint8 (h, w, 3)}).
+    """
+    data = _find(self._experiment, split)
+    mesh = self._experiment.mesh
+    variables = state.variables()
+    initial = {name: metric.init() for name, metric in self._metrics.items()}
+    states = jax.device_put(initial, mesh_lib.replicated(mesh))
+    pictures: list[dict[str, np.ndarray]] = []
+    batches = mesh_lib.prefetch(mesh, data.open())
+    with writers.progress(self._console) as bar:
+      task = bar.add_task(f"eval {split}", total=data.batches, note="")
+      for host_batch, batch in batches:
+        states, pred = self._step(variables, states, batch)
+        if sum(len(p["image"]) for p in pictures) < PICTURES:
+          pictures.append(self._render(host_batch, pred))
+        bar.advance(task)
+    host = mesh_lib.to_host(states)
+    result = {}
+    for name, metric in self._metrics.items():
+      result.update(metric.result(host[name]))
+    return result, {"contact_sheet": _sheet(pictures, self._experiment)}
+
+  def _render(
+    self, batch: dict[str, np.ndarray], pred: dict[str, Any]
+  ) -> dict[str, np.ndarray]:
+    """Pictures of this host's real rows."""
+    local = {
+      name: np.concatenate(
+        [np.asarray(s.data) for s in _by_row(value.addressable_shards)]
+      )
+      for name, value in pred.items()
+    }
+    real = batch["_mask"]
+    rows = {k: v[real][:PICTURES] for k, v in batch.items()}
+    guess = {k: v[real][:PICTURES] for k, v in local.items()}
+    return {"image": rows["image"], **self._experiment.task.render(rows, guess)}
+
+
+def _by_row(shards: Any) -> list[Any]:
+  return sorted(shards, key=lambda s: s.index[0].start or 0)
+
+
+def _find(experiment: Experiment, split: str) -> Split:
+  if split not in experiment.splits:
+    raise UserError(
+      f"there is no {split!r} split to evaluate; there is: "
+      f"{', '.join(experiment.splits) or 'none'}."
+    )
+  return experiment.splits[split]
+
+
+def _sheet(
+  pictures: list[dict[str, np.ndarray]], experiment: Experiment
+) -> np.ndarray:
+  """Rows of image, truth, prediction."""
+  titles = list(pictures[0])
+  rows = []
+  for group in pictures:
+    for i in range(len(group["image"])):
+      rows.append([group[title][i] for title in titles])
+  legend = getattr(experiment.task, "classes", None)
+  palette = getattr(experiment.task, "palette", None)
+  return viz.contact_sheet(
+    rows[:PICTURES],
+    titles,
+    legend=viz.class_legend(legend, palette) if legend else (),
+  )
+
+
+def evaluate(
+  experiment: Experiment,
+  state: State,
+  split: str,
+  console: Console,
+  out: writers.Writers,
+  evaluator: Evaluator | None = None,
+) -> dict[str, float]:
+  """Evaluates, prints a table, writes the numbers; returns them."""
+  evaluator = evaluator or Evaluator(experiment, console)
+  result, pictures = evaluator(state, split)
+  step = int(jnp.asarray(state.step.addressable_data(0)))
+  out.scalars(step, split, result)
+  names = [k for k in result if k.startswith("iou/")]
+  if names:
+    short = [k.removeprefix("iou/") for k in names]
+    out.bars(step, split, short, [result[k] for k in names])
+  out.pictures(step, split, pictures)
+  out.flush()
+  title = f"{split}, {experiment.splits[split].examples} images, step {step}"
+  table = writers.class_table(title, result)
+  console.print(table or writers.scalar_table(title, result))
+  return result

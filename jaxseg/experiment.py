@@ -1,0 +1,128 @@
+"""One experiment, built: everything that the loops need, as arguments.
+
+`build.experiment(config)` makes it; `train`, `evaluate`, `predict` and
+`export` take it. They know no model, task or data set by name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxseg import mesh as mesh_lib
+from jaxseg.state import State, create_state
+
+HostBatch = dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+  """A split that is evaluated.
+
+  Attributes:
+    name: 'val' or 'test'.
+    examples: how many are evaluated.
+    batches: how many batches that makes, equal on all hosts.
+    open: () -> iterator over this host's padded batches.
+  """
+
+  name: str
+  examples: int
+  batches: int
+  open: Callable[[], Iterator[HostBatch]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+  """See the module.
+
+  Attributes:
+    config: plain values, as written to config.json.
+    mesh: the devices.
+    model: Linen module.
+    task: types.Task.
+    make_tx: parameters (or shapes) -> optax transformation.
+    schedule: step -> learning rate.
+    predict: inference.build's (variables, image) -> {name: array}.
+    seed: of parameters, dropout and noise.
+    steps: length of the run.
+    batch_size: rows of a global batch.
+    accumulate: micro-batches per step.
+    ema_decay: 0: no average.
+    examples: size of the training split.
+    train_batches: first global batch -> endless iterator, this host's rows.
+    splits: what can be evaluated, by name.
+    audit: () -> report on the training labels, or None.
+    name_of: (split, position) -> what to call an example.
+    log_every, eval_every, checkpoint_every: in steps.
+    keep: checkpoints that are kept beside the best.
+    best: (metric, 'min' or 'max').
+    tensorboard: write event files.
+    size: (h, w) that the network works at.
+  """
+
+  config: dict[str, Any]
+  mesh: Mesh
+  model: Any
+  task: Any
+  make_tx: Callable[[Any], Any]
+  schedule: Callable[[Any], Any]
+  predict: Callable[[Any, Any], dict[str, Any]]
+  seed: int
+  steps: int
+  batch_size: int
+  accumulate: int
+  ema_decay: float
+  examples: int
+  train_batches: Callable[[int], Iterator[HostBatch]]
+  splits: dict[str, Split]
+  audit: Callable[[], Any]
+  name_of: Callable[[str, int], str]
+  log_every: int
+  eval_every: int
+  checkpoint_every: int
+  keep: int
+  best: tuple[str, str]
+  tensorboard: bool
+  size: tuple[int, int]
+
+  @property
+  def epoch_steps(self) -> float:
+    """Steps per pass over the training split."""
+    return self.examples / self.batch_size
+
+  def init_inputs(self) -> tuple[Any, ...]:
+    """Example inputs of the model; sizes as in training."""
+    shape = (1, *self.size, 3)
+    batch = {"image": jax.ShapeDtypeStruct(shape, np.float32)}
+    return tuple(
+      jax.numpy.zeros(x.shape, x.dtype) for x in self.task.inputs(batch)
+    )
+
+  def abstract_state(self) -> State:
+    """Shapes, dtypes and shardings of the state; computes nothing."""
+    shapes = jax.eval_shape(self._create)
+    sharding = mesh_lib.replicated(self.mesh)
+    return jax.tree.map(
+      lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+      shapes,
+    )
+
+  def initial_state(self) -> State:
+    """A fresh state on every device of the mesh."""
+    sharding = mesh_lib.replicated(self.mesh)
+    return jax.jit(self._create, out_shardings=sharding)()
+
+  def _create(self) -> State:
+    key = jax.random.key(self.seed)
+    inputs = self.init_inputs()
+    params = jax.eval_shape(
+      lambda: self.model.init(key, *inputs, train=False)
+    )["params"]
+    tx = self.make_tx(params)
+    return create_state(self.model, tx, inputs, key, self.ema_decay > 0)

@@ -1,0 +1,117 @@
+"""python -m jaxseg.main --config=configs/unet_pets.py --workdir=DIR.
+
+Flags, and nothing else: the work is in train, evaluate, predict and export.
+What the user can mend is one sentence on stderr and exit status 2.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from jaxseg.types import UserError
+
+MODES = ("train", "eval", "predict", "export")
+
+_CONFIG = config_flags.DEFINE_config_file(
+  "config", None, "The experiment: a Python file with get_config()."
+)
+_WORKDIR = flags.DEFINE_string(
+  "workdir", None, "Where checkpoints, metrics and predictions are."
+)
+_MODE = flags.DEFINE_string("mode", "train", " | ".join(MODES))
+_COORDINATOR = flags.DEFINE_string(
+  "coordinator", None, "host:port of process 0; 'auto' on SLURM and TPU pods."
+)
+_PROCESSES = flags.DEFINE_integer("processes", None, "Number of processes.")
+_PROCESS = flags.DEFINE_integer("process", None, "Index of this process.")
+
+
+def _parse(argv: list[str]) -> list[str]:
+  """absl's parser, with its exceptions made sentences."""
+  try:
+    rest = flags.FLAGS(argv)
+    if flags.FLAGS["verbosity"].using_default_value:
+      # Orbax tells forty lines per save; --verbosity=0 brings them back.
+      flags.FLAGS.verbosity = logging.WARNING
+    _CONFIG.value  # noqa: B018 - a config that did not load raises here
+    return rest
+  except UserError as e:
+    text = str(e)
+  except (AttributeError, KeyError) as e:
+    text = _unknown_key(str(e), argv)
+  except flags.Error as e:
+    text = str(e)
+  except OSError as e:
+    text = f"--config={_config_path(argv)} cannot be read: {_first_reason(e)}"
+  except (ValueError, TypeError, SyntaxError, ImportError) as e:
+    text = f"{type(e).__name__} in the flags or the config file: {e}"
+  raise SystemExit(_fail(" ".join(text.split())))
+
+
+def _unknown_key(text: str, argv: list[str]) -> str:
+  """What ml_collections says of a key that is not there, in a sentence."""
+  found = re.findall(r"'(\w+)", text)
+  key = found[0] if found else text
+  named = [a for a in argv if a.startswith("--config.") and key in a]
+  near = re.search(r'Did you mean "(\w+)"', text)
+  hint = f" Did you mean {near[1]!r}?" if near else ""
+  return (
+    f"{named[0] if named else key}: the config has no key {key!r}.{hint} "
+    "jaxseg/defaults.py lists all keys."
+  )
+
+
+def _config_path(argv: list[str]) -> str:
+  """What --config names, the last time."""
+  path = ""
+  for i, arg in enumerate(argv):
+    name, _, value = arg.lstrip("-").partition("=")
+    if name == "config":
+      path = value or (argv[i + 1] if i + 1 < len(argv) else "")
+  return path
+
+
+def _first_reason(error: OSError) -> str:
+  """ml_collections tells of every place where it looked; one will do."""
+  lines = [line.strip() for line in str(error).splitlines() if "Errno" in line]
+  reason = lines[0] if lines else str(error)
+  return f"{reason}. Name a file such as configs/unet_scenes.py."
+
+
+def _fail(text: str) -> int:
+  print(f"error: {text}", file=sys.stderr)
+  return 2
+
+
+def main(argv: list[str]) -> int:
+  """Runs a mode; returns the exit status."""
+  from jaxseg import run  # heavy: after the flags have been found good
+
+  try:
+    if _MODE.value not in MODES:
+      raise UserError(
+        f"--mode={_MODE.value} is not known: expected one of "
+        f"{', '.join(MODES)}."
+      )
+    for name, value in (("config", _CONFIG.value), ("workdir", _WORKDIR.value)):
+      if value is None:
+        raise UserError(
+          f"--{name} is missing: python -m jaxseg.main "
+          "--config=configs/unet_scenes.py --workdir=runs/scenes"
+        )
+    run.distributed(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+    return run.MODES[_MODE.value](_CONFIG.value, _WORKDIR.value, argv[1:])
+  except UserError as e:
+    return _fail(str(e))
+  except KeyboardInterrupt:
+    return 130
+
+
+if __name__ == "__main__":
+  os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+  app.run(main, flags_parser=_parse)

@@ -1,0 +1,6 @@
+"""Metrics: triples (init, update, result) over a whole set, see types."""
+
+from jaxseg.metrics.confusion import confusion
+from jaxseg.metrics.depth import depth
+
+__all__ = ["confusion", "depth"]

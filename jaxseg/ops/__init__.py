@@ -1,0 +1,1 @@
+"""Pure array functions: safe under jit, vmap and grad, any image size."""

@@ -1,0 +1,100 @@
+"""Max and average pooling, (b, h, w, c).
+
+`lax.reduce_window` is fast forward, but its gradient (select-and-scatter) is
+slow on CPUs. Small windows are therefore a chain of comparisons of strided
+slices, whose gradient is a sum of interior pads.
+
+Tie rule: the first maximum in row-major order of the window wins and receives
+the whole gradient, as in torch. A NaN in the window is the result.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+Array = jax.Array
+_CHAIN = 9  # up to this many taps the chain of slices beats reduce_window
+
+
+def _ends(
+  n: int, k: int, s: int, p: int, ceil_mode: bool
+) -> tuple[int, int, int]:
+  """Output length and what to add before and after (negative: to drop)."""
+  room = n + 2 * p - k
+  if room < 0 and not (ceil_mode and n + 2 * p > 0):
+    raise ValueError(
+      f"pooling window {k} does not fit into {n} pixels with padding {p}."
+    )
+  length = (-(-room // s) if ceil_mode else room // s) + 1
+  if ceil_mode and length > 1 and (length - 1) * s >= n + p:
+    length -= 1  # a window must not start in the padding after the image
+  return length, p, (length - 1) * s + k - n - p
+
+
+def max_pool(
+  x: Array,
+  window: int = 2,
+  *,
+  stride: int | None = None,
+  padding: int = 0,
+  ceil_mode: bool = False,
+) -> Array:
+  """Max pooling with torch's sizes: floor((n + 2p - k) / s) + 1 a side.
+
+  Args:
+    x: (b, h, w, c), floating.
+    window: k, square.
+    stride: s; the window if None.
+    padding: p pixels of -inf at every border.
+    ceil_mode: round sizes up (Caffe) instead of down, so that the last rows
+      and columns of odd maps are kept.
+
+  Raises:
+    ValueError: the window does not fit into the padded map.
+  """
+  s = stride or window
+  h, top, bottom = _ends(x.shape[1], window, s, padding, ceil_mode)
+  w, left, right = _ends(x.shape[2], window, s, padding, ceil_mode)
+  low = jnp.array(-jnp.inf, x.dtype)
+  if window * window > _CHAIN:
+    x = lax.pad(
+      x, low, [(0, 0, 0), (top, bottom, 0), (left, right, 0), (0, 0, 0)]
+    )
+    sizes = (1, window, window, 1)
+    # A Python scalar: only then JAX sees the max and knows its gradient.
+    return lax.reduce_window(
+      x, -float("inf"), lax.max, sizes, (1, s, s, 1), "VALID"
+    )
+  if any((top, bottom, left, right)):
+    x = lax.pad(
+      x, low, [(0, 0, 0), (top, bottom, 0), (left, right, 0), (0, 0, 0)]
+    )
+  y = None
+  for i in range(window):
+    for j in range(window):
+      stop = (x.shape[0], i + (h - 1) * s + 1, j + (w - 1) * s + 1, x.shape[3])
+      z = lax.slice(x, (0, i, j, 0), stop, (1, s, s, 1))  # (b, h', w', c)
+      # Only a strictly greater value takes over: the first maximum keeps it.
+      y = z if y is None else jnp.where((z > y) | jnp.isnan(z), z, y)
+  return y
+
+
+def avg_pool(
+  x: Array, window: int = 2, *, stride: int | None = None, padding: int = 0
+) -> Array:
+  """Average pooling; zeros of the padding count (torch's default).
+
+  Sizes as in `max_pool` without ceil_mode.
+  """
+  s = stride or window
+  _, top, bottom = _ends(x.shape[1], window, s, padding, False)
+  _, left, right = _ends(x.shape[2], window, s, padding, False)
+  zero = jnp.zeros((), x.dtype)
+  x = lax.pad(
+    x, zero, [(0, 0, 0), (top, bottom, 0), (left, right, 0), (0, 0, 0)]
+  )
+  sizes = (1, window, window, 1)
+  total = lax.reduce_window(x, 0.0, lax.add, sizes, (1, s, s, 1), "VALID")
+  return total / (window * window)

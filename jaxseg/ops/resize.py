@@ -1,0 +1,132 @@
+"""Resizing, padding and cropping of (b, h, w, c) maps of any size.
+
+Three sampling rules, told apart because mixing them shifts maps by a fraction
+of a pixel: bilinear with half-pixel centres (torch align_corners=False,
+`jax.image.resize` with antialias=False), bilinear with aligned corners, and
+nearest with half-pixel centres (torch 'nearest-exact', `jax.image.resize`).
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+Array = jax.Array
+Size = tuple[int, int]
+
+
+def _matrix(n: int, m: int, align_corners: bool) -> np.ndarray:
+  """(m, n) weights of linear interpolation from n samples to m."""
+  i = np.arange(m, dtype=np.float64)
+  if align_corners:
+    at = i * (n - 1) / max(m - 1, 1)
+  else:
+    at = np.clip((i + 0.5) * n / m - 0.5, 0, n - 1)
+  low = np.minimum(np.floor(at).astype(int), max(n - 2, 0))
+  part = at - low
+  out = np.zeros((m, n), np.float32)
+  out[np.arange(m), low] = 1 - part
+  out[np.arange(m), np.minimum(low + 1, n - 1)] += part.astype(np.float32)
+  return out
+
+
+def _grow(x: Array, axis: int, factor: int) -> Array:
+  """Half-pixel linear interpolation by a whole factor, as shifts.
+
+  Neighbours only: no product with a (large) matrix, and a halo of one row
+  when the axis is spread over devices.
+  """
+  n = x.shape[axis]
+  first = lax.slice_in_dim(x, 0, 1, axis=axis)
+  last = lax.slice_in_dim(x, n - 1, n, axis=axis)
+  before = lax.concatenate(
+    [first, lax.slice_in_dim(x, 0, n - 1, axis=axis)], axis
+  )
+  after = lax.concatenate([lax.slice_in_dim(x, 1, n, axis=axis), last], axis)
+  phases = []
+  for t in range(factor):
+    shift = (t + 0.5) / factor - 0.5  # in (-0.5, 0.5)
+    other = before if shift < 0 else after
+    phases.append(x * (1 - abs(shift)) + other * abs(shift))
+  y = jnp.stack(phases, axis + 1)
+  shape = (*x.shape[:axis], n * factor, *x.shape[axis + 1 :])
+  return y.reshape(shape)
+
+
+def _linear(x: Array, axis: int, m: int, align_corners: bool) -> Array:
+  n = x.shape[axis]
+  if m == n:
+    return x
+  if m % n == 0 and not align_corners:
+    return _grow(x, axis, m // n)
+  weights = _matrix(n, m, align_corners).astype(x.dtype)
+  spec = {1: "bhwc,yh->bywc", 2: "bhwc,xw->bhxc"}[axis]
+  return jnp.einsum(spec, x, weights, precision=lax.Precision.HIGHEST)
+
+
+def resize_bilinear(
+  x: Array, size: Size, *, align_corners: bool = False
+) -> Array:
+  """(b, h, w, c) -> (b, *size, c), linear in both axes, no antialiasing.
+
+  With `align_corners` the centres of the corner pixels coincide; without it
+  the borders of the two images do. Dtype is kept.
+  """
+  x = _linear(x, 2, size[1], align_corners)
+  # Keeps XLA from computing the first axis again for every tap of the second.
+  x = lax.optimization_barrier(x)
+  return _linear(x, 1, size[0], align_corners)
+
+
+def resize_nearest(x: Array, size: Size) -> Array:
+  """(b, h, w, ...) -> (b, *size, ...): source pixel floor((i + 0.5) n / m).
+
+  For maps of any dtype; no value appears that was not there.
+  """
+  for axis, m in zip((1, 2), size):
+    n = x.shape[axis]
+    if m % n == 0:
+      x = jnp.repeat(x, m // n, axis=axis, total_repeat_length=m)
+    else:
+      at = ((2 * np.arange(m) + 1) * n) // (2 * m)
+      x = jnp.take(x, at, axis=axis)
+  return x
+
+
+def pad_to_stride(x: Array, stride: int) -> Array:
+  """Repeats the last row and column until both sizes divide by `stride`.
+
+  (b, h, w, c) -> (b, h', w', c); `crop` with the old h, w takes it back.
+  """
+  h, w = x.shape[1:3]
+  pads = ((0, 0), (0, -h % stride), (0, -w % stride), (0, 0))
+  return jnp.pad(x, pads, mode="edge") if pads[1][1] or pads[2][1] else x
+
+
+def pad_mirror(x: Array, rows: Size, cols: Size) -> Array:
+  """Mirrors at the centre of the border pixels (NumPy 'reflect').
+
+  `rows` and `cols` are (before, after) and may exceed the image, which is then
+  mirrored again and again.
+  """
+  for axis, ends in ((1, rows), (2, cols)):
+    at = np.pad(np.arange(x.shape[axis]), ends, mode="reflect")
+    x = jnp.take(x, at, axis=axis)
+  return x
+
+
+def crop(x: Array, h: int, w: int, top: int = 0, left: int = 0) -> Array:
+  """Rows top .. top + h and columns left .. left + w of (b, H, W, ...)."""
+  if top + h > x.shape[1] or left + w > x.shape[2]:
+    raise ValueError(
+      f"crop of {h} x {w} at ({top}, {left}) does not fit into {x.shape[1]} x"
+      f" {x.shape[2]}."
+    )
+  return x[:, top : top + h, left : left + w]
+
+
+def crop_center(x: Array, h: int, w: int) -> Array:
+  """The central h x w of (b, H, W, ...); an odd rest falls to the end."""
+  return crop(x, h, w, (x.shape[1] - h) // 2, (x.shape[2] - w) // 2)

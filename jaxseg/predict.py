@@ -1,0 +1,263 @@
+"""Predicts files: images in; id maps, arrays, overlays and a contact sheet out.
+
+Files stream: one thread reads ahead, the device predicts, another thread
+writes, so memory holds a few images however many there are. For an input
+`a/cat.jpg` the folder of results gets, by what the task predicts,
+
+  label   a/cat.png    ids as a palette PNG, at the size of the input
+  depth   a/cat.npy    float32 metres
+  image   a/cat.png    RGB
+  others  a/cat_KEY.npy
+  and     a/cat_overlay.jpg, a/cat_depth.jpg, a/cat_normal.jpg ...: pictures
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import cv2
+import numpy as np
+from rich.console import Console
+
+from jaxseg import viz, writers
+from jaxseg.data import images
+from jaxseg.types import UserError
+
+Prediction = Mapping[str, np.ndarray]
+Render = Callable[[np.ndarray, Prediction], dict[str, np.ndarray]]
+
+AHEAD = 3  # images read before their turn
+LISTED = 20  # failures spelled out in the error
+
+
+def predict_files(
+  predict: Callable[[np.ndarray], Prediction],
+  patterns: Sequence[str | os.PathLike],
+  out_dir: str | os.PathLike,
+  *,
+  task: Any = None,
+  console: Console | None = None,
+  render: Render | None = None,
+  sheet: int = 12,
+) -> int:
+  """Predicts every file and writes the results; see the head of the module.
+
+  Folders of the inputs are kept below the deepest folder that all share, and
+  two files that differ only in their ending keep it in the result's name.
+
+  Args:
+    predict: image uint8 (h, w, 3) -> {name: array (h, w, ...)}, for any size;
+      `native` with its variables bound.
+    patterns: files, folders and globs, see `data.images.list_images`.
+    out_dir: folder of the results, made if missing.
+    task: its `palette` and `classes`, if any, colour and name class ids; the
+      VOC colours by default.
+    console: for the progress bar and warnings.
+    render: (image, prediction) -> {name: picture}; `pictures` by default.
+    sheet: how many inputs `contact_sheet.jpg` shows; 0 writes none.
+
+  Returns:
+    The number of images predicted.
+
+  Raises:
+    UserError: files that could not be read (after all others are done; the
+      text names them), or a folder that cannot be written.
+  """
+  out_dir = pathlib.Path(out_dir)
+  console = console or writers.make_console()
+  paths = images.list_images(patterns)
+  targets = [out_dir / name for name in result_names(paths)]
+  _refuse_overwriting(paths, targets)
+  palette = getattr(task, "palette", viz.voc_palette())
+  draw = render or (lambda image, pred: pictures(image, pred, palette))
+  failures: list[str] = []
+  shown = _Sheet(sheet)
+  with (
+    writers.progress(console) as bar,
+    ThreadPoolExecutor(1) as reader,
+    ThreadPoolExecutor(1) as writer,
+  ):
+    row = bar.add_task("predict", total=len(paths), note="")
+    written: Future | None = None
+    for path, target, loaded in _read_ahead(reader, paths, targets):
+      bar.advance(row)
+      try:
+        image = loaded.result()
+      except UserError as e:
+        failures.append(str(e))
+        console.print(f"skipped: {e}", markup=False, style="yellow")
+        continue
+      try:
+        pred = predict(image)
+      except Exception as e:
+        e.add_note(f"while predicting {path}")
+        raise
+      drawn = draw(image, pred)
+      shown.add(os.path.relpath(target, out_dir), image, drawn)
+      if written:
+        written.result()  # one at a time, and its errors surface here
+      written = writer.submit(_write, target, pred, drawn, palette)
+    if written:
+      written.result()
+  if shown.rows:
+    legend = viz.class_legend(getattr(task, "classes", ()), palette)
+    page = viz.contact_sheet(
+      shown.rows, shown.titles, legend, names=shown.names
+    )
+    _save(out_dir / "contact_sheet.jpg", page)
+  if failures:
+    more = len(failures) - LISTED
+    raise UserError(
+      f"{len(failures)} of {len(paths)} images could not be read; the results "
+      f"of the others are in {out_dir}:\n  "
+      + "\n  ".join(failures[:LISTED])
+      + (f"\n  and {more} more" if more > 0 else "")
+    )
+  return len(paths)
+
+
+@dataclasses.dataclass
+class _Sheet:
+  """Thumbnails of the first images, for the contact sheet."""
+
+  limit: int
+  titles: list[str] = dataclasses.field(default_factory=list)
+  rows: list[list[np.ndarray]] = dataclasses.field(default_factory=list)
+  names: list[str] = dataclasses.field(default_factory=list)
+
+  def add(self, name, image, drawn) -> None:
+    if len(self.rows) < self.limit:
+      self.titles = ["image", *drawn]
+      self.rows.append(
+        [viz.fit(p, (192, 256)) for p in (image, *drawn.values())]
+      )
+      self.names.append(name)
+
+
+def pictures(
+  image: np.ndarray, pred: Prediction, palette: viz.Palette
+) -> dict[str, np.ndarray]:
+  """What to show of a prediction: {name: uint8 (h, w, 3)}."""
+  shown = {}
+  if "label" in pred:
+    shown["overlay"] = viz.overlay(image, pred["label"], palette)
+  if "depth" in pred:
+    picture, (low, high) = viz.depth_colors(pred["depth"])
+    bar = viz.scale_bar(low, high, picture.shape[0])
+    shown["depth"] = np.hstack([picture, bar])
+  if "normal" in pred:
+    shown["normal"] = viz.normal_colors(pred["normal"])
+  if "image" in pred:
+    shown["image"] = _to_bytes(pred["image"])
+  return shown
+
+
+def result_names(paths: Sequence[pathlib.Path]) -> list[str]:
+  """A distinct relative name, without ending, for each input.
+
+  Raises:
+    UserError: the same file twice.
+  """
+  full = [os.path.abspath(p) for p in paths]
+  if len(set(full)) < len(full):
+    twice = collections.Counter(full).most_common(1)[0][0]
+    raise UserError(f"{twice} was given twice: give every image once.")
+  if not full:
+    raise UserError("there is no image to predict: expected at least one.")
+  root = os.path.commonpath([os.path.dirname(p) for p in full])
+  relative = [pathlib.Path(os.path.relpath(p, root)) for p in full]
+  stems = [str(p.with_suffix("")) for p in relative]
+  count = collections.Counter(stems)
+  taken = {s for s in stems if count[s] == 1}
+  names = []
+  for path, stem in zip(relative, stems):
+    if count[stem] > 1:
+      stem = f"{stem}_{path.suffix[1:]}"
+      while stem in taken:
+        stem += "_"
+      taken.add(stem)
+    names.append(stem)
+  return names
+
+
+def _refuse_overwriting(paths, targets) -> None:
+  inputs = {os.path.abspath(p) for p in paths}
+  for target in targets:
+    path = f"{target}.png"
+    if os.path.abspath(path) in inputs:
+      raise UserError(
+        f"the result {path} would overwrite an input: choose another folder "
+        "for the results."
+      )
+
+
+def _read_ahead(
+  reader: ThreadPoolExecutor, paths, targets
+) -> Iterator[tuple[pathlib.Path, pathlib.Path, Future]]:
+  """Yields (path, target, future image), a few reads ahead of the caller."""
+  waiting: collections.deque = collections.deque()
+  for path, target in zip(paths, targets):
+    future = reader.submit(images.read_image, path)
+    waiting.append((path, target, future))
+    if len(waiting) > AHEAD:
+      yield waiting.popleft()
+  while waiting:
+    yield waiting.popleft()
+
+
+def _write(
+  target: pathlib.Path,
+  pred: Prediction,
+  drawn: Mapping[str, np.ndarray],
+  palette: viz.Palette,
+) -> None:
+  """Writes all results of one image; `target` has no ending."""
+  try:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for key, value in pred.items():
+      if key == "label" and len(palette) <= 256:
+        images.write_png_palette(f"{target}.png", value, palette)
+      elif key == "label":
+        _save(f"{target}.png", value.astype(np.uint16))
+      elif key == "image":
+        _save(f"{target}.png", _to_bytes(value))
+      elif key == "depth":
+        np.save(f"{target}.npy", value.astype(np.float32))
+      else:
+        np.save(f"{target}_{key}.npy", value)
+  except OSError as e:
+    raise UserError(
+      f"the results of {target} cannot be written ({e.strerror or e}): check "
+      "the folder's permissions and the space on the disk."
+    ) from e
+  for key, picture in drawn.items():
+    if key not in ("image", "label"):  # written above
+      _save(f"{target}_{key}.jpg", picture)
+
+
+def _save(path: str | os.PathLike, picture: np.ndarray) -> None:
+  """uint8 RGB or uint16 grey to PNG or JPEG, by the ending."""
+  if picture.ndim == 3:
+    picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+  suffix = pathlib.Path(path).suffix
+  options = [cv2.IMWRITE_JPEG_QUALITY, 92] if suffix == ".jpg" else []
+  data: Any = cv2.imencode(suffix, picture, options)[1]
+  try:
+    pathlib.Path(path).write_bytes(data.tobytes())
+  except OSError as e:
+    raise UserError(
+      f"{path} cannot be written ({e.strerror or e}): check the folder's "
+      "permissions and the space on the disk."
+    ) from e
+
+
+def _to_bytes(image: np.ndarray) -> np.ndarray:
+  """[0, 1] (h, w, 1 or 3) -> uint8 RGB (h, w, 3)."""
+  image = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+  return image.repeat(3, -1) if image.shape[-1] == 1 else image

@@ -1,0 +1,232 @@
+"""One function per mode: config in, exit status out.
+
+The command line, a notebook and a test call the same functions.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Sequence
+
+import jax
+from ml_collections import ConfigDict
+from rich.console import Console
+
+from jaxseg import build, checkpoint, inference, native, writers
+from jaxseg import evaluate as evaluate_lib
+from jaxseg import export as export_lib
+from jaxseg import predict as predict_lib
+from jaxseg import train as train_lib
+from jaxseg.data import prepare, transforms
+from jaxseg.experiment import Experiment
+from jaxseg.state import State
+from jaxseg.types import UserError
+
+CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
+
+
+def compilation_cache() -> None:
+  """Compiled programs are kept on disk: the second start is quick.
+
+  In $JAX_COMPILATION_CACHE_DIR, or ~/.cache/jaxseg. Set the variable to the
+  empty string to go without.
+  """
+  default = os.path.expanduser("~/.cache/jaxseg/compiled")
+  folder = os.environ.get(CACHE_VARIABLE, default)
+  if not folder:
+    return
+  jax.config.update("jax_compilation_cache_dir", folder)
+  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+  jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+
+
+def distributed(
+  coordinator: str | None, processes: int | None, process: int | None
+) -> None:
+  """Joins the other processes; to be called before JAX is used.
+
+  Args:
+    coordinator: host:port of process 0, 'auto' where the cluster tells (SLURM,
+      TPU pods), None for a process on its own.
+    processes: how many there are.
+    process: which one this is.
+  """
+  if coordinator is None:
+    if processes is not None or process is not None:
+      raise UserError(
+        "--processes and --process need --coordinator=host:port of process 0."
+      )
+    return
+  if coordinator == "auto":
+    jax.distributed.initialize()
+    return
+  if processes is None or process is None or not 0 <= process < processes:
+    raise UserError(
+      f"--coordinator={coordinator} needs --processes=N and --process=0...N-1, "
+      f"and has --processes={processes} --process={process}."
+    )
+  if "cpu" in (jax.config.jax_platforms or "cpu"):
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+  jax.distributed.initialize(coordinator, processes, process)
+
+
+def train(
+  config: ConfigDict, workdir: str, argv: Sequence[str] = ()
+) -> int:
+  """--mode=train."""
+  _no_arguments(argv)
+  compilation_cache()
+  console = writers.make_console()
+  writers.prepare_workdir(workdir)
+  prepare.embedded(build.dataset(config), config.data.data_dir, console)
+  built = build.experiment(config)
+  try:
+    train_lib.train(built, workdir, console)
+  except train_lib.Interrupted as e:
+    console.print(str(e))
+    return train_lib.SIGTERM_STATUS
+  return 0
+
+
+def evaluate(
+  config: ConfigDict, workdir: str, argv: Sequence[str] = ()
+) -> int:
+  """--mode=eval: a table, and the same lines in metrics.jsonl."""
+  _no_arguments(argv)
+  compilation_cache()
+  console = writers.make_console()
+  prepare.embedded(build.dataset(config), config.data.data_dir, console)
+  built = build.experiment(config)
+  state = trained(config, built, workdir, console)
+  out = writers.Writers(workdir, tensorboard=config.tensorboard)
+  split = build.eval_split(config, built)
+  evaluate_lib.evaluate(built, state, split, console, out)
+  out.close()
+  return 0
+
+
+def trained(
+  config: ConfigDict, built: Experiment, workdir: str, console: Console
+) -> State:
+  """The best (or latest) state of a workdir.
+
+  Raises:
+    UserError: there is none.
+  """
+  kind = config.eval.checkpoint
+  if kind not in ("best", "latest"):
+    raise UserError(
+      f"config.eval.checkpoint = {kind!r}: expected 'best' or 'latest'."
+    )
+  found = checkpoint.Checkpoints(
+    workdir,
+    built.config,
+    best=built.best,
+    note=lambda text: console.print(f"[yellow]warning:[/] {text}"),
+  )
+  try:
+    abstract = built.abstract_state()
+    restored = found.restore(abstract, kind)
+    if restored is None and kind == "best":
+      restored = found.restore(abstract, "latest")
+  finally:
+    found.close()
+  if restored is None:
+    raise UserError(
+      f"--workdir={workdir} holds no checkpoint: train first with "
+      "--mode=train, or point --workdir at a run."
+    )
+  console.print(f"Using {restored.path}.")
+  return restored.state
+
+
+def predict(
+  config: ConfigDict, workdir: str, argv: Sequence[str] = ()
+) -> int:
+  """--mode=predict: files, globs, folders -> pictures in DIR/predictions."""
+  compilation_cache()
+  console = writers.make_console()
+  patterns = [*config.predict.images, *argv]
+  if not patterns:
+    raise UserError(
+      "--mode=predict needs images: name files, globs or folders after the "
+      "flags, or set --config.predict.images."
+    )
+  built = predictor(config)
+  state = trained(config, built, workdir, console)
+  variables = state.variables()
+  run = native_predict(config, built)
+  out = pathlib.Path(config.predict.out or pathlib.Path(workdir, "predictions"))
+  predict_lib.predict_files(
+    lambda image: run(variables, image),
+    patterns,
+    writers.prepare_workdir(out),
+    task=built.task,
+    console=console,
+  )
+  return 0
+
+
+def predictor(config: ConfigDict) -> Experiment:
+  """The experiment without its data: only names and sizes are read.
+
+  A user who predicts need not have the training data.
+  """
+  return build.experiment(config, with_data=False)
+
+
+def native_predict(config: ConfigDict, built: Experiment):
+  """(variables, uint8 (h, w, 3)) -> predictions at the image's own size."""
+  forward = inference.build_forward(
+    built.model, built.task, build.make_inference(config)
+  )
+  keeps_scale = "resize" not in config.data.eval
+  if keeps_scale or config.inference.mode != "whole":
+    return native.native(forward, built.task)
+  return native.native(
+    forward,
+    built.task,
+    built.size,
+    lambda image, size: transforms.resize({"image": image}, size)["image"],
+  )
+
+
+def export(
+  config: ConfigDict, workdir: str, argv: Sequence[str] = ()
+) -> int:
+  """--mode=export: one StableHLO artifact and its sidecar."""
+  _no_arguments(argv)
+  compilation_cache()
+  console = writers.make_console()
+  built = predictor(config)
+  state = trained(config, built, workdir, console)
+  size = tuple(config.export.size or built.size)
+  name = f"{config.model.name}_{config.data.name}_{size[0]}x{size[1]}"
+  folder = writers.prepare_workdir(pathlib.Path(workdir, "export"))
+  export_lib.export_artifact(
+    built.predict,
+    state.variables(),
+    size,
+    folder / f"{name}.stablehlo",
+    task=built.task,
+    meta={"config": writers.json_ready(built.config)},
+    console=console,
+  )
+  return 0
+
+
+def _no_arguments(argv: Sequence[str]) -> None:
+  if argv:
+    raise UserError(
+      f"unexpected argument {argv[0]!r}: only --mode=predict takes arguments; "
+      "options begin with --."
+    )
+
+
+MODES = {
+  "train": train,
+  "eval": evaluate,
+  "predict": predict,
+  "export": export,
+}

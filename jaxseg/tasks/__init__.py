@@ -1,0 +1,6 @@
+"""Tasks: what varies from one kind of dense prediction to another."""
+
+from jaxseg.tasks.depth import Depth
+from jaxseg.tasks.semantic import Semantic
+
+TASKS = {"semantic": Semantic, "depth": Depth}

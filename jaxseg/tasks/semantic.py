@@ -1,0 +1,121 @@
+"""Semantic segmentation: a class for every pixel.
+
+Softmax over K classes, trained by a weighted sum of losses (cross-entropy,
+Dice, focal), decoded by argmax, judged by one confusion matrix over the set.
+Heads whose name begins with 'aux' are trained with the same losses times
+`aux_weight` (PSPNet 0.4, torchvision 0.5) and are not used to predict.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxseg import viz
+from jaxseg.losses import LOSSES
+from jaxseg.metrics import confusion
+from jaxseg.types import Array, Batch, Mean, Metric, Outputs
+
+
+@dataclasses.dataclass(frozen=True)
+class Semantic:
+  """See the module. Implements types.Task.
+
+  Attributes:
+    classes: class names; their number is the number of channels.
+    palette: RGB per class, for pictures.
+    losses: ((name in LOSSES, weight, ((option, value), ...)), ...).
+    aux_weight: weight of auxiliary heads.
+  """
+
+  classes: tuple[str, ...]
+  palette: tuple[tuple[int, int, int], ...]
+  losses: tuple[tuple[str, float, tuple[tuple[str, Any], ...]], ...] = (
+    ("cross_entropy", 1.0, ()),
+  )
+  aux_weight: float = 0.4
+
+  name = "semantic"
+  best = ("miou", "max")
+  blended = "probability"
+
+  @property
+  def outputs(self) -> dict[str, int]:
+    """One head of K logits."""
+    return {"logits": len(self.classes)}
+
+  @property
+  def fields(self) -> tuple[str, ...]:
+    """Reads the label map."""
+    return ("label",)
+
+  def prepare(self, batch: Batch, key: Array) -> Batch:
+    """Nothing to prepare."""
+    del key
+    return batch
+
+  def inputs(self, batch: Batch) -> tuple[Array, ...]:
+    """The image."""
+    return (batch["image"],)
+
+  def loss(self, out: Outputs, batch: Batch) -> dict[str, Mean]:
+    """One term per configured loss, and the same again per auxiliary head."""
+    terms = {}
+    for head, logits in out.items():
+      if head != "logits" and not head.startswith("aux"):
+        continue
+      weight = 1.0 if head == "logits" else self.aux_weight
+      prefix = "" if head == "logits" else f"{head}/"
+      for name, factor, options in self.losses:
+        mean = LOSSES[name](
+          logits, batch["label"], mask=batch.get("_mask"), **dict(options)
+        )
+        terms[prefix + name] = mean.scaled(weight * factor)
+    return terms
+
+  def predict(self, out: Outputs) -> dict[str, Array]:
+    """label int32 (b, h, w) from logits (b, h, w, K)."""
+    return {"label": jnp.argmax(out["logits"], -1).astype(jnp.int32)}
+
+  def to_mean(self, out: Outputs) -> dict[str, Array]:
+    """Probabilities: what views of one pixel are averaged in."""
+    return {"logits": jax.nn.softmax(out["logits"], -1)}
+
+  def from_mean(self, out: Outputs) -> dict[str, Array]:
+    """Probabilities back to logits, up to a constant."""
+    return {"logits": jnp.log(jnp.maximum(out["logits"], 1e-30))}
+
+  def flip(self, out: Outputs) -> dict[str, Array]:
+    """Mirrors left to right; classes do not change."""
+    return {key: jnp.flip(value, axis=2) for key, value in out.items()}
+
+  def metrics(self) -> dict[str, Metric]:
+    """The confusion matrix and all that is read off it."""
+    return {"confusion": confusion(len(self.classes), self.classes)}
+
+  def render(
+    self, batch: Batch, pred: Mapping[str, Any]
+  ) -> dict[str, np.ndarray]:
+    """Truth and prediction over the image, in the palette."""
+    palette = np.asarray(self.palette, np.uint8)
+    pictures = {}
+    for title, label in (
+      ("truth", batch.get("label")),
+      ("prediction", pred["label"]),
+    ):
+      if label is None:
+        continue
+      pictures[title] = np.stack(
+        [
+          viz.overlay(image, np.asarray(one), palette)
+          for image, one in zip(batch["image"], label)
+        ]
+      )
+    return pictures
+
+

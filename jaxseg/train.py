@@ -1,0 +1,374 @@
+"""The loop: read, step, write down, save, evaluate; survive what happens.
+
+Training into a workdir that holds a run continues it. The data order and the
+random numbers are functions of (seed, step), so the continuation is the run
+that was never interrupted. SIGTERM saves and leaves; a loss that is not finite
+stops the run with the step, the terms and the ids of the batch.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import json
+import math
+import pathlib
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from rich.console import Console
+
+from jaxseg import mesh as mesh_lib
+from jaxseg import writers
+from jaxseg.checkpoint import Checkpoints
+from jaxseg.evaluate import Evaluator, evaluate
+from jaxseg.experiment import Experiment
+from jaxseg.state import State, count
+from jaxseg.step import make_train_step
+from jaxseg.types import UserError
+
+SIGTERM_STATUS = 128 + signal.SIGTERM
+AGREE_EVERY = 10  # steps between the hosts' agreements to stop
+
+
+class Interrupted(Exception):
+  """SIGTERM came: the state is saved, the process leaves."""
+
+
+@dataclasses.dataclass
+class Flag:
+  """Set by the signal handler, read between steps."""
+
+  raised: bool = False
+
+
+@contextlib.contextmanager
+def sigterm_flag() -> Iterator[Flag]:
+  """While it lasts, SIGTERM raises a flag and does not kill."""
+  flag = Flag()
+
+  def handler(signum, frame):
+    del signum, frame
+    flag.raised = True
+
+  try:
+    before = signal.signal(signal.SIGTERM, handler)
+  except ValueError:  # not the main thread, as in a notebook: no handler
+    yield flag
+    return
+  try:
+    yield flag
+  finally:
+    signal.signal(signal.SIGTERM, before)
+
+
+def _agreed(flag: Flag, step: int) -> bool:
+  """Whether to stop now; all hosts answer alike."""
+  if jax.process_count() == 1:
+    return flag.raised
+  if step % AGREE_EVERY:
+    return False
+  flags = multihost_utils.process_allgather(np.asarray(flag.raised))
+  return bool(np.any(flags))
+
+
+def position(experiment: Experiment, step: int) -> dict[str, Any]:
+  """The place in the data: a function of the step alone; see pipeline."""
+  return {
+    "next_batch": step,
+    "batch_size": experiment.batch_size,
+    "seed": experiment.seed,
+    "examples": experiment.examples,
+  }
+
+
+def restore_or_start(
+  experiment: Experiment, checkpoints: Checkpoints, console: Console
+) -> State:
+  """The newest whole checkpoint, or a fresh state."""
+  restored = checkpoints.restore(experiment.abstract_state())
+  if restored is None:
+    return experiment.initial_state()
+  step = int(mesh_lib.to_host(restored.state.step))
+  was = restored.info["position"]
+  if was["examples"] != experiment.examples:
+    raise UserError(
+      f"{restored.path} was trained on {was['examples']} examples, and the "
+      f"training split now has {experiment.examples}: the run cannot go on as "
+      "it was. Restore the data, or choose another --workdir."
+    )
+  console.print(f"Going on from step {step} ({restored.path}).")
+  return restored.state
+
+
+class Meter:
+  """Sums of the logs since the last line, and the speed."""
+
+  def __init__(self):
+    self._sums: dict[str, float] = collections.defaultdict(float)
+    self._n = 0
+    self._since = time.perf_counter()
+
+  def add(self, logs: dict[str, Any]) -> None:
+    """One step's logs."""
+    for key, value in logs.items():
+      self._sums[key] += float(value)
+    self._n += 1
+
+  def take(self, batch_size: int) -> dict[str, float]:
+    """Means since the last call, with images_per_second."""
+    now = time.perf_counter()
+    n = max(self._n, 1)
+    out = {key: value / n for key, value in self._sums.items()}
+    out["images_per_second"] = self._n * batch_size / (now - self._since)
+    self._sums.clear()
+    self._n, self._since = 0, now
+    return out
+
+  def pause(self) -> float:
+    """Marks the start of something that is not training."""
+    return time.perf_counter()
+
+  def resume(self, mark: float) -> None:
+    """Leaves out the time since `mark`."""
+    self._since += time.perf_counter() - mark
+
+
+def _non_finite(
+  experiment: Experiment, step: int, logs: dict[str, Any], ids: np.ndarray
+) -> UserError:
+  terms = ", ".join(
+    f"{k} = {float(v):g}" for k, v in logs.items() if k not in ("lr", "finite")
+  )
+  names = "; ".join(experiment.name_of("train", int(i)) for i in ids[:8])
+  more = " ..." if len(ids) > 8 else ""
+  return UserError(
+    f"the loss is not finite at step {step}: {terms}; lr = "
+    f"{float(logs['lr']):g}. The batch held ids {ids.tolist()}: {names}{more}. "
+    f"Nothing of this step was kept. Look at these examples, lower "
+    "config.optim.lr, or set config.optim.clip_norm."
+  )
+
+
+def describe(experiment: Experiment, state: State, console: Console) -> None:
+  """What is about to be trained, in three lines."""
+  devices = experiment.mesh.devices.ravel()
+  console.print(
+    f"{experiment.config['model']['name']}: {count(state.params):,} parameters;"
+    f" {experiment.task.name}; {len(devices)} {devices[0].platform} device(s), "
+    f"{jax.process_count()} process(es)."
+  )
+  console.print(
+    f"{experiment.examples} training examples, batch {experiment.batch_size}, "
+    f"{experiment.steps} steps = "
+    f"{experiment.steps / experiment.epoch_steps:.1f} epochs, "
+    f"input {experiment.size[0]}x{experiment.size[1]}."
+  )
+
+
+def train(
+  experiment: Experiment,
+  workdir: str | pathlib.Path,
+  console: Console | None = None,
+) -> tuple[State, dict[str, float]]:
+  """Trains, evaluates and saves; see the module.
+
+  Args:
+    experiment: from build.experiment.
+    workdir: where everything is written; continued if it holds a run.
+    console: for messages; None makes one.
+
+  Returns:
+    (final state, metrics of the last evaluation).
+
+  Raises:
+    UserError: what the user can mend.
+    Interrupted: SIGTERM.
+  """
+  console = console or writers.make_console()
+  workdir = writers.prepare_workdir(workdir)
+  checkpoints = Checkpoints(
+    workdir,
+    experiment.config,
+    keep=experiment.keep,
+    best=experiment.best,
+    note=lambda text: console.print(f"[yellow]warning:[/] {text}"),
+  )
+  out = writers.Writers(workdir, tensorboard=experiment.tensorboard)
+  try:
+    state = restore_or_start(experiment, checkpoints, console)
+    start = int(mesh_lib.to_host(state.step))
+    if writers.is_main():
+      text = json.dumps(writers.json_ready(experiment.config), indent=2)
+      (workdir / "config.json").write_text(text + "\n")
+    writers.truncate_metrics(workdir, start)
+    describe(experiment, state, console)
+    if start >= experiment.steps:
+      console.print(f"The run is complete: {start} steps.")
+    elif start == 0 and (report := experiment.audit()) is not None:
+      console.print(writers.audit_table(report))
+    with sigterm_flag() as flag:
+      loop = _Loop(experiment, checkpoints, out, console, flag)
+      return loop.run(state, start)
+  finally:
+    checkpoints.close()
+    out.close()
+
+
+class _Loop:
+  """The moving parts of `train`, between its set-up and its tear-down."""
+
+  def __init__(self, experiment, checkpoints, out, console, flag):
+    self.experiment = experiment
+    self.checkpoints = checkpoints
+    self.out = out
+    self.console = console
+    self.flag = flag
+    self.meter = Meter()
+    self.evaluator = Evaluator(experiment, console)
+    self.result: dict[str, float] = {}
+    self.pending: collections.deque = collections.deque()
+    tx = experiment.make_tx(experiment.abstract_state().params)
+    step = make_train_step(
+      experiment.model,
+      experiment.task,
+      tx,
+      experiment.schedule,
+      seed=experiment.seed,
+      accumulate=experiment.accumulate,
+      ema_decay=experiment.ema_decay,
+    )
+    sharding = mesh_lib.replicated(experiment.mesh)
+    self.step = jax.jit(
+      step, donate_argnums=0, out_shardings=(sharding, sharding)
+    )
+
+  def run(self, state: State, start: int) -> tuple[State, dict[str, float]]:
+    """From `start` to the end."""
+    experiment = self.experiment
+    batches = mesh_lib.prefetch(
+      experiment.mesh, experiment.train_batches(start)
+    )
+    with writers.progress(self.console) as bar:
+      job = bar.add_task(
+        "train", total=experiment.steps, completed=start, note=""
+      )
+      for step in range(start + 1, experiment.steps + 1):
+        host_batch, batch = next(batches)
+        state, logs = self.step(state, batch)
+        # Looked at one step later, so that the devices never wait for us.
+        self.pending.append((step, host_batch["_id"], logs))
+        if len(self.pending) > 1:
+          self.inspect()
+        if step == start + 1:
+          self._first_step(logs)
+        last = step == experiment.steps
+        if last or step % experiment.log_every == 0:
+          self.log(step, bar, job)
+        if _agreed(self.flag, step) and not last:
+          self.save(state, step)
+          self.checkpoints.wait()
+          raise Interrupted(
+            f"SIGTERM: saved step {step} of {experiment.steps}; the same "
+            "command goes on from there."
+          )
+        if last or step % experiment.eval_every == 0:
+          self.evaluate(state, step)
+        if last or step % experiment.checkpoint_every == 0:
+          self.save(state, step)
+        bar.update(job, completed=step)
+    self.checkpoints.wait()
+    if not self.result and experiment.splits:
+      self.evaluate(state, experiment.steps)
+    return state, self.result
+
+  def _first_step(self, logs: dict[str, Any]) -> None:
+    jax.block_until_ready(logs)
+    seconds = time.perf_counter() - _process_start()
+    self.console.print(f"First step after {seconds:.1f} s.")
+    self.meter.take(1)  # compilation is not speed
+
+  def inspect(self) -> None:
+    """Fetches the oldest pending logs; stops on what is not finite."""
+    step, ids, logs = self.pending.popleft()
+    logs = {k: np.asarray(v) for k, v in logs.items()}
+    if not logs["finite"]:
+      raise _non_finite(self.experiment, step, logs, ids)
+    self.meter.add({k: v for k, v in logs.items() if k != "finite"})
+
+  def drain(self) -> None:
+    """Inspects everything that is pending: before a save or a line."""
+    while self.pending:
+      self.inspect()
+
+  def log(self, step: int, bar: Any, job: Any) -> None:
+    """One line of the training split."""
+    self.drain()
+    values = self.meter.take(self.experiment.batch_size)
+    self.out.scalars(step, "train", values)
+    metric = self.experiment.best[0]
+    score = self.result.get(metric, math.nan)
+    shown = "-" if math.isnan(score) else f"{score:.3f}"
+    name = {"miou": "mIoU"}.get(metric, metric)
+    note = (
+      f"loss {values['loss']:.4f}  val {name} {shown}  "
+      f"{values['images_per_second']:.1f} images/s"
+    )
+    bar.update(job, note=note)
+    if not self.console.is_terminal:
+      left = (self.experiment.steps - step) * self.experiment.batch_size
+      left /= max(values["images_per_second"], 1e-9)
+      self.console.print(
+        f"step {step}/{self.experiment.steps}  {note}  {left:.0f} s left"
+      )
+
+  def save(self, state: State, step: int, kind: str = "latest") -> None:
+    """Writes a checkpoint of a state that is known to be finite."""
+    self.drain()
+    mark = self.meter.pause()
+    self.checkpoints.save(
+      state,
+      kind=kind,
+      position=position(self.experiment, step),
+      metrics={
+        k: v for k, v in self.result.items() if k == self.experiment.best[0]
+      },
+    )
+    self.meter.resume(mark)
+
+  def evaluate(self, state: State, step: int) -> None:
+    """Evaluates on 'val' and keeps the best."""
+    if "val" not in self.experiment.splits:
+      return
+    self.drain()
+    mark = self.meter.pause()
+    self.result = evaluate(
+      self.experiment, state, "val", self.console, self.out, self.evaluator
+    )
+    score = self.result.get(self.experiment.best[0], math.nan)
+    if self.checkpoints.is_best(score):
+      self.save(state, step, kind="best")
+    self.meter.resume(mark)
+
+
+def _process_start() -> float:
+  """When this process began, on the clock of time.perf_counter."""
+  try:
+    stat = pathlib.Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()
+    ticks = int(stat[19])  # field 22 of proc(5): start time since boot
+    import os
+
+    age = float(pathlib.Path("/proc/uptime").read_text().split()[0])
+    age -= ticks / os.sysconf("SC_CLK_TCK")
+    return time.perf_counter() - age
+  except (OSError, IndexError, ValueError):
+    return _IMPORTED
+
+
+_IMPORTED = time.perf_counter()

@@ -1,0 +1,160 @@
+"""Predictions at an image's own size: exact, and compiled once per bucket."""
+
+import dataclasses
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxseg import native
+
+
+class Net(nn.Module):
+  """A 3x3 convolution to three classes."""
+
+  @nn.compact
+  def __call__(self, image, train=False):
+    logits = nn.Conv(3, (3, 3), kernel_init=nn.initializers.normal(1.0))(image)
+    return {"logits": logits, "aux": logits[:, ::2, ::2]}
+
+
+@dataclasses.dataclass(frozen=True)
+class Semantic:
+  """Argmax over probabilities; counts how often `predict` is traced."""
+
+  traced: list = dataclasses.field(default_factory=list)
+  outputs = {"logits": 3}  # noqa: RUF012
+
+  def predict(self, out):
+    self.traced.append(out["logits"].shape)
+    return {
+      "label": jnp.argmax(out["logits"], -1).astype(jnp.int32),
+      "probability": jax.nn.softmax(out["logits"]),
+    }
+
+
+def _setup():
+  net = Net()
+  return net, jax.jit(net.init)(jax.random.key(0), np.zeros((1, 8, 8, 3)))
+
+
+SIZES = [(40, 50), (64, 64), (33, 47), (1, 64), (64, 2), (61, 35)]
+
+
+def _fit(image, size):
+  """Nearest neighbour, enough for a test."""
+  y = np.arange(size[0]) * image.shape[0] // size[0]
+  x = np.arange(size[1]) * image.shape[1] // size[1]
+  return image[y][:, x]
+
+
+def _pixels(h, w):
+  return np.random.default_rng(h * w).integers(0, 256, (h, w, 3), np.uint8)
+
+
+def _linear(x, axis, size):
+  """Half-pixel linear interpolation in float64; np.interp clamps the ends."""
+  n = x.shape[axis]
+  at = (np.arange(size) + 0.5) * n / size - 0.5
+  return np.apply_along_axis(
+    lambda line: np.interp(at, np.arange(n), line), axis, x
+  )
+
+
+def test_native_size_equals_resizing_exactly_and_compiles_once():
+  net, variables = _setup()
+  task = Semantic()
+  traced = []
+
+  def forward(variables, image):
+    traced.append(image.shape)
+    return net.apply(variables, image)
+
+  run = native.native(forward, task, (16, 24), _fit, bucket=64, rows=16)
+  results = [(_pixels(*size), run(variables, _pixels(*size))) for size in SIZES]
+  # Once for the network; `predict` once for its shape and once in the strip.
+  assert traced == [(1, 16, 24, 3)]
+  assert task.traced == [(1, 16, 64, 3)] * 2
+  assert run(variables, _pixels(65, 10))["label"].shape == (65, 10)
+  assert len(traced) == 1
+  assert len(task.traced) == 4  # another bucket
+  apply = jax.jit(net.apply)
+  for pixels, got in results:
+    h, w = pixels.shape[:2]
+    small = _fit(pixels, (16, 24)).astype(np.float32)[None] / 255
+    logits = np.asarray(apply(variables, small)["logits"][0])
+    want = _linear(_linear(logits, 0, h), 1, w)
+    if (h, w) == SIZES[0]:  # one compilation per size: once is enough
+      ours = jax.image.resize(logits, (h, w, 3), "linear", antialias=False)
+      np.testing.assert_allclose(ours, want, atol=1e-5)
+    want = np.exp(want - want.max(-1, keepdims=True))
+    want /= want.sum(-1, keepdims=True)
+    np.testing.assert_allclose(got["probability"], want, atol=1e-5)
+    assert got["label"].dtype == np.uint8
+    assert got["label"].shape == pixels.shape[:2]
+    top = np.sort(want, -1)
+    sure = top[..., 2] - top[..., 1] > 1e-4
+    assert sure.mean() > 0.9
+    np.testing.assert_array_equal(got["label"][sure], np.argmax(want, -1)[sure])
+
+
+def test_native_positions_stay_exact_in_large_images():
+  # One column of 3 logits ramps over 20,000 rows: float32 positions would be
+  # off by 1e-3 pixels; here row i is exactly (i + 0.5) * 3 / 20000 - 0.5.
+  class Ramp(Semantic):
+    def predict(self, out):
+      return dict(out)
+
+  def forward(_, image):
+    ramp = jnp.arange(3.0)[None, :, None, None]
+    return {"logits": jnp.broadcast_to(ramp, (1, 3, 1, 3))}
+
+  run = native.native(forward, Ramp(), (3, 1), _fit, bucket=128)
+  got = run(None, np.zeros((20000, 1, 3), np.uint8))["logits"][:, 0, 0]
+  want = np.clip((np.arange(20000) + 0.5) * 3 / 20000 - 0.5, 0, 2)
+  np.testing.assert_allclose(got, want, atol=3e-7)
+
+
+def test_native_strips_are_not_used_where_the_answer_is_not_a_map():
+  class Peak(Semantic):
+    def predict(self, out):
+      flat = out["logits"][..., 0].reshape(1, -1)
+      width = out["logits"].shape[2]
+      at = jnp.argmax(flat, 1)
+      return {"keypoints": jnp.stack([at % width, at // width], -1)}
+
+  def forward(_, image):
+    return {"logits": image}
+
+  image = np.zeros((32, 32, 3), np.uint8)
+  image[25, 6] = 255
+  run = native.native(forward, Peak(), (32, 32), _fit, bucket=64, rows=16)
+  assert run(None, image)["keypoints"].tolist() == [6, 25]
+
+
+def test_native_without_a_size_runs_on_the_image_itself():
+  net, variables = _setup()
+  task = Semantic()
+  run = native.native(net.apply, task, bucket=32)
+  whole = jax.jit(lambda v, x: task.predict(net.apply(v, x)))
+  for size in ((32, 32), (20, 31), (33, 5)):
+    pixels = _pixels(*size)
+    got = run(variables, pixels)
+    image = pixels.astype(np.float32)[None] / 255
+    want = whole(variables, image)["probability"][0]
+    assert got["probability"].shape == want.shape
+    # A 3x3 kernel sees the border of the image one pixel away at most.
+    inner = (slice(0, size[0] - 1), slice(0, size[1] - 1))
+    np.testing.assert_allclose(
+      got["probability"][inner], want[inner], atol=1e-5
+    )
+
+
+def test_labels_stay_wide_where_a_byte_is_too_small():
+  class Many(Semantic):
+    outputs = {"logits": 300}  # noqa: RUF012
+
+  pred = {"label": jnp.array([299], jnp.int32)}
+  assert native.narrow(pred, Many())["label"].tolist() == [299]
+  assert native.narrow(pred, Semantic())["label"].dtype == jnp.uint8

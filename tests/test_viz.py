@@ -1,0 +1,138 @@
+"""Pictures: colours are the ones promised, and nothing is drawn elsewhere."""
+
+import numpy as np
+import pytest
+
+from jaxseg import viz
+from jaxseg.types import UserError
+
+PALETTE = [(10, 20, 30), (200, 0, 0), (0, 0, 250)]
+
+
+def test_voc_palette_is_bit_interleaved_and_bijective():
+  palette = viz.voc_palette()
+  known = {
+    0: (0, 0, 0),
+    1: (128, 0, 0),
+    2: (0, 128, 0),
+    3: (128, 128, 0),
+    8: (64, 0, 0),
+    15: (192, 128, 128),
+    20: (0, 64, 128),
+    255: (224, 224, 192),
+  }
+  assert {i: tuple(palette[i].tolist()) for i in known} == known
+  assert len(np.unique(palette, axis=0)) == 256
+  np.testing.assert_array_equal(viz.voc_palette(21), palette[:21])
+
+
+def test_colorize_gives_each_class_its_colour_and_hatches_ignored():
+  label = np.random.default_rng(0).integers(0, 3, (20, 30))
+  want = np.array(PALETTE)[label]
+  np.testing.assert_array_equal(viz.colorize(label, PALETTE), want)
+  holed = label.copy()
+  holed[5:15, 5:25] = 255
+  got = viz.colorize(holed, PALETTE)
+  inside = got[5:15, 5:25].reshape(-1, 3)
+  assert {tuple(c) for c in inside.tolist()} == set(viz.HATCH)
+  outside = holed != 255
+  np.testing.assert_array_equal(got[outside], want[outside])
+  flat = viz.colorize(holed, viz.voc_palette(), hatch=False)
+  np.testing.assert_array_equal(flat, viz.voc_palette()[holed])
+
+
+@pytest.mark.parametrize("bad", [3, -1, 300])
+def test_colorize_refuses_a_class_without_a_colour(bad):
+  with pytest.raises(UserError, match=f"class id {bad} .* has 3"):
+    viz.colorize(np.array([[0, bad]]), PALETTE)
+
+
+def test_overlay_tints_inside_and_marks_borders_only():
+  image = np.full((10, 12, 3), 100, np.uint8)  # grey: calming changes nothing
+  label = np.zeros((10, 12), int)
+  label[:, 6:] = 1
+  got = viz.overlay(image, label, PALETTE, alpha=0.5)
+  # Half of 100 and half of the colour, away from the border at column 5.
+  inner = got.astype(int)
+  assert np.abs(inner[:, :5] - [55, 60, 65]).max() <= 1
+  assert np.abs(inner[:, 6:] - [150, 50, 50]).max() <= 1
+  # 0.25 * (55, 60, 65) + 0.75 * (1.15 * (10, 20, 30) + 20)
+  assert np.abs(inner[:, 5] - [37, 47, 57]).max() <= 1
+  one = np.zeros((10, 12), int)
+  clear = viz.overlay(image, one, PALETTE, alpha=0.0)
+  np.testing.assert_array_equal(clear, image)
+
+
+def test_depth_colours_run_from_red_to_blue_and_leave_holes_grey():
+  depth = np.linspace(2, 10, 101)[None].repeat(3, 0)
+  depth[1, 50] = 0
+  depth[2, 50] = np.nan
+  picture, span = viz.depth_colors(depth, 2, 10)
+  assert span == (2, 10)
+  assert tuple(picture[1, 50]) == tuple(picture[2, 50]) == viz.INVALID
+  # Ends and middle of Mikhailov's table: dark red, green, dark blue.
+  assert np.abs(picture[0, 0] - [122, 4, 3.0]).max() <= 3
+  assert picture[0, 50].argmax() == 1
+  assert np.abs(picture[0, 100] - [48, 18, 59.0]).max() <= 3
+  _, (low, high) = viz.depth_colors(depth)
+  valid = depth[np.isfinite(depth) & (depth > 0)]
+  np.testing.assert_allclose([low, high], np.percentile(valid, [2, 98]), 1e-5)
+  empty, _ = viz.depth_colors(np.zeros((4, 5)))
+  assert (empty == viz.INVALID).all()
+  same, _ = viz.depth_colors(np.full((4, 5), 3.0))
+  assert (same == same[0, 0]).all()
+
+
+def test_scale_bar_shows_the_colours_of_the_range():
+  bar = viz.scale_bar(1, 9, 200)
+  picture, _ = viz.depth_colors(np.array([[1.0, 9.0]]), 1, 9)
+  assert bar.shape[0] == 200
+  np.testing.assert_array_equal(bar[10, 10], picture[0, 0])
+  np.testing.assert_array_equal(bar[189, 10], picture[0, 1])
+  assert (bar[:, 24:].min(-1) < 120).any()  # there is text
+
+
+def test_normal_colours_of_the_axes():
+  normal = np.array([[[0, 0, -1], [1, 0, 0], [0, -1, 0], [0, 0, 0]]])
+  got = viz.normal_colors(normal)[0].tolist()
+  assert got == [
+    [128, 128, 255],  # towards the viewer
+    [255, 128, 128],  # right
+    [128, 255, 128],  # up
+    list(viz.INVALID),
+  ]
+
+
+def test_contact_sheet_holds_every_picture_and_legend_colour():
+  rows = [
+    [np.full((40, 60, 3), (9 * r + c, 7, 200), np.uint8) for c in range(3)]
+    for r in range(2)
+  ]
+  names = ["sky", "a rather long class name", "tree"] * 3
+  palette = viz.voc_palette(9) + np.uint8(1)
+  sheet = viz.contact_sheet(
+    rows,
+    ["image", "truth", "prediction"],
+    viz.class_legend(names, palette, ignore=True),
+    names=["one.png", "folder/" * 60 + "two.png"],
+    cell=(40, 60),
+  )
+  for picture in (p for row in rows for p in row):
+    assert (sheet == picture[0, 0]).all(-1).sum() == 40 * 60
+  for color in palette:
+    assert (sheet == color).all(-1).sum() == 12 * 18
+  assert (sheet == viz.HATCH[1]).all(-1).sum() > 50
+  border = np.concatenate([sheet[:5], sheet[-5:]])
+  assert (border == viz.PAPER).all()  # nothing runs over the edge
+  assert (sheet[:, -10:] == viz.PAPER).all()
+
+
+def test_contact_sheet_fits_pictures_of_any_size():
+  half = np.zeros((400, 200, 3), np.uint8)
+  half[:, :, 1] = np.arange(400)[:, None] // 200 * 200
+  tiny = np.full((3, 4, 3), (255, 0, 255), np.uint8)
+  sheet = viz.contact_sheet([[half, tiny]], ["a", "b"], cell=(100, 100))
+  assert (sheet == (0, 200, 0)).all(-1).sum() == 50 * 50
+  assert (sheet == (255, 0, 255)).all(-1).sum() == 75 * 100  # 25 times
+  with pytest.raises(ValueError, match="2 titles"):
+    viz.contact_sheet([[half]], ["a", "b"])
