@@ -12,6 +12,7 @@ before it is used.
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import pathlib
 import shutil
@@ -85,7 +86,7 @@ def flatten_config(config: Mapping[str, Any], prefix: str = "") -> dict:
     if isinstance(value, Mapping):
       out.update(flatten_config(value, f"{prefix}{key}."))
     else:
-      out[prefix + key] = list(value) if isinstance(value, tuple) else value
+      out[prefix + key] = json.loads(json.dumps(value))  # tuples to lists
   return out
 
 

@@ -106,7 +106,9 @@ def get_config() -> ConfigDict:
   c.inference.flip = False
 
   c.predict = ConfigDict()
-  c.predict.images = ()  # files, globs, folders
+  c.predict.images = ()  # files, globs, folders (or after the flags) ...
+  c.predict.split = config_dict.placeholder(str)  # ... or a split of the data
+  c.predict.limit = 0  # of that split, the first n; 0: all
   c.predict.out = ""  # folder; '': WORKDIR/predictions
 
   c.export = ConfigDict()

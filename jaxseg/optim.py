@@ -10,6 +10,7 @@ factor 0 freezes it, and frozen parameters have no optimizer state.
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -87,7 +88,9 @@ def make_schedule(options: OptimOptions, steps: int) -> optax.Schedule:
     elif options.schedule == "cosine":
       factor = low + (1 - low) * 0.5 * (1 + jnp.cos(jnp.pi * t))
     elif options.schedule == "step":
-      done = sum((t >= at).astype(jnp.float32) for at in options.step_at)
+      # Whole steps: a share compared in float32 comes a step late.
+      at = [warm + math.ceil(share * rest - 1e-6) for share in options.step_at]
+      done = sum((step >= a) * 1.0 for a in at)
       factor = options.step_factor**done
     else:
       factor = 1.0

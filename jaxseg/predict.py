@@ -36,9 +36,52 @@ AHEAD = 3  # images read before their turn
 LISTED = 20  # failures spelled out in the error
 
 
+@dataclasses.dataclass(frozen=True)
+class Item:
+  """One image to predict.
+
+  Attributes:
+    name: relative name of its results, without ending.
+    load: () -> image uint8 (h, w, 3), and pictures of the truth by name, for
+      the contact sheet ({} where there is none); may raise UserError.
+  """
+
+  name: str
+  load: Callable[[], tuple[np.ndarray, dict[str, np.ndarray]]]
+
+
 def predict_files(
   predict: Callable[[np.ndarray], Prediction],
   patterns: Sequence[str | os.PathLike],
+  out_dir: str | os.PathLike,
+  **options: Any,
+) -> int:
+  """Predicts every file and writes the results; see `predict_items`.
+
+  Folders of the inputs are kept below the deepest folder that all share, and
+  two files that differ only in their ending keep it in the result's name.
+
+  Args:
+    predict: see `predict_items`.
+    patterns: files, folders and globs, see `data.images.list_images`.
+    out_dir: folder of the results, made if missing.
+    **options: see `predict_items`.
+  """
+  paths = images.list_images(patterns)
+  names = result_names(paths)
+  targets = [pathlib.Path(out_dir, name) for name in names]
+  _refuse_overwriting(paths, targets)
+
+  def loader(path):
+    return lambda: (images.read_image(path), {})
+
+  items = [Item(name, loader(path)) for name, path in zip(names, paths)]
+  return predict_items(predict, items, out_dir, **options)
+
+
+def predict_items(
+  predict: Callable[[np.ndarray], Prediction],
+  items: Sequence[Item],
   out_dir: str | os.PathLike,
   *,
   task: Any = None,
@@ -46,15 +89,12 @@ def predict_files(
   render: Render | None = None,
   sheet: int = 12,
 ) -> int:
-  """Predicts every file and writes the results; see the head of the module.
-
-  Folders of the inputs are kept below the deepest folder that all share, and
-  two files that differ only in their ending keep it in the result's name.
+  """Predicts images and writes the results; see the head of the module.
 
   Args:
     predict: image uint8 (h, w, 3) -> {name: array (h, w, ...)}, for any size;
       `native` with its variables bound.
-    patterns: files, folders and globs, see `data.images.list_images`.
+    items: what to predict.
     out_dir: folder of the results, made if missing.
     task: its `palette` and `classes`, if any, colour and name class ids; the
       VOC colours by default.
@@ -71,9 +111,6 @@ def predict_files(
   """
   out_dir = pathlib.Path(out_dir)
   console = console or writers.make_console()
-  paths = images.list_images(patterns)
-  targets = [out_dir / name for name in result_names(paths)]
-  _refuse_overwriting(paths, targets)
   palette = getattr(task, "palette", viz.voc_palette())
   draw = render or (lambda image, pred: pictures(image, pred, palette))
   failures: list[str] = []
@@ -83,12 +120,12 @@ def predict_files(
     ThreadPoolExecutor(1) as reader,
     ThreadPoolExecutor(1) as writer,
   ):
-    row = bar.add_task("predict", total=len(paths), note="")
+    row = bar.add_task("predict", total=len(items), note="")
     written: Future | None = None
-    for path, target, loaded in _read_ahead(reader, paths, targets):
+    for item, loaded in _read_ahead(reader, items):
       bar.advance(row)
       try:
-        image = loaded.result()
+        image, truth = loaded.result()
       except UserError as e:
         failures.append(str(e))
         console.print(f"skipped: {e}", markup=False, style="yellow")
@@ -96,12 +133,13 @@ def predict_files(
       try:
         pred = predict(image)
       except Exception as e:
-        e.add_note(f"while predicting {path}")
+        e.add_note(f"while predicting {item.name}")
         raise
       drawn = draw(image, pred)
-      shown.add(os.path.relpath(target, out_dir), image, drawn)
+      shown.add(item.name, image, {**truth, **drawn})
       if written:
         written.result()  # one at a time, and its errors surface here
+      target = out_dir / item.name
       written = writer.submit(_write, target, pred, drawn, palette)
     if written:
       written.result()
@@ -114,12 +152,12 @@ def predict_files(
   if failures:
     more = len(failures) - LISTED
     raise UserError(
-      f"{len(failures)} of {len(paths)} images could not be read; the results "
+      f"{len(failures)} of {len(items)} images could not be read; the results "
       f"of the others are in {out_dir}:\n  "
       + "\n  ".join(failures[:LISTED])
       + (f"\n  and {more} more" if more > 0 else "")
     )
-  return len(paths)
+  return len(items)
 
 
 @dataclasses.dataclass
@@ -198,13 +236,12 @@ def _refuse_overwriting(paths, targets) -> None:
 
 
 def _read_ahead(
-  reader: ThreadPoolExecutor, paths, targets
-) -> Iterator[tuple[pathlib.Path, pathlib.Path, Future]]:
-  """Yields (path, target, future image), a few reads ahead of the caller."""
+  reader: ThreadPoolExecutor, items: Sequence[Item]
+) -> Iterator[tuple[Item, Future]]:
+  """Yields (item, future of its load), a few reads ahead of the caller."""
   waiting: collections.deque = collections.deque()
-  for path, target in zip(paths, targets):
-    future = reader.submit(images.read_image, path)
-    waiting.append((path, target, future))
+  for item in items:
+    waiting.append((item, reader.submit(item.load)))
     if len(waiting) > AHEAD:
       yield waiting.popleft()
   while waiting:

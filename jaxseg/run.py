@@ -18,7 +18,7 @@ from jaxseg import evaluate as evaluate_lib
 from jaxseg import export as export_lib
 from jaxseg import predict as predict_lib
 from jaxseg import train as train_lib
-from jaxseg.data import prepare, transforms
+from jaxseg.data import decode, prepare, sources, transforms
 from jaxseg.experiment import Experiment
 from jaxseg.state import State
 from jaxseg.types import UserError
@@ -144,28 +144,63 @@ def trained(
 def predict(
   config: ConfigDict, workdir: str, argv: Sequence[str] = ()
 ) -> int:
-  """--mode=predict: files, globs, folders -> pictures in DIR/predictions."""
+  """--mode=predict: files, globs, folders, or a split of the data set."""
   compilation_cache()
   console = writers.make_console()
   patterns = [*config.predict.images, *argv]
-  if not patterns:
+  split = config.predict.split
+  if bool(patterns) == bool(split):
     raise UserError(
       "--mode=predict needs images: name files, globs or folders after the "
-      "flags, or set --config.predict.images."
+      "flags (or in --config.predict.images), or a split of the data set in "
+      "--config.predict.split, and not both."
     )
   built = predictor(config)
   state = trained(config, built, workdir, console)
   variables = state.variables()
   run = native_predict(config, built)
-  out = pathlib.Path(config.predict.out or pathlib.Path(workdir, "predictions"))
-  predict_lib.predict_files(
-    lambda image: run(variables, image),
-    patterns,
-    writers.prepare_workdir(out),
-    task=built.task,
-    console=console,
+  out = config.predict.out or os.path.join(workdir, "predictions")
+  writers.prepare_workdir(out)
+  options = {"task": built.task, "console": console}
+
+  def one(image):
+    return run(variables, image)
+
+  if split:
+    items = split_items(config, built, split)
+    done = predict_lib.predict_items(one, items, out, **options)
+  else:
+    done = predict_lib.predict_files(one, patterns, out, **options)
+  console.print(
+    f"{done} prediction(s) in {out}; look at {out}/contact_sheet.jpg first."
   )
   return 0
+
+
+def split_items(
+  config: ConfigDict, built: Experiment, split: str
+) -> list[predict_lib.Item]:
+  """Examples of a split at their own size, with pictures of their truth."""
+  task = built.task
+  spec = build.dataset(config)
+  keys = ("image", *task.fields)
+  source = sources.open_source(spec, split, config.data.data_dir, keys)
+  decoder = decode.decoder_of(spec)
+  count = min(config.predict.limit or len(source), len(source))
+
+  def loader(index):
+    def load():
+      fields = decoder(source[index], lambda: source.name_of(index))
+      batch = {key: value[None] for key, value in fields.items()}
+      truth = {key: batch[key] for key in task.fields}
+      drawn = task.render(batch, truth)["truth"][0]
+      return fields["image"], {"truth": drawn}
+
+    return load
+
+  return [
+    predict_lib.Item(f"{split}_{i:05d}", loader(i)) for i in range(count)
+  ]
 
 
 def predictor(config: ConfigDict) -> Experiment:

@@ -122,7 +122,7 @@ def make_train_step(
     key = jax.random.fold_in(jax.random.key(seed), state.step)
     terms, grads, model_state = gradients(state, batch, key)
     loss = sum(terms.values())
-    norm = optax.global_norm(grads)
+    norm = optax.tree.norm(grads)
     finite = jnp.isfinite(loss) & jnp.isfinite(norm)
     updates, opt_state = tx.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)

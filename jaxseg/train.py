@@ -16,7 +16,7 @@ import math
 import pathlib
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
@@ -90,11 +90,15 @@ def position(experiment: Experiment, step: int) -> dict[str, Any]:
 
 def restore_or_start(
   experiment: Experiment, checkpoints: Checkpoints, console: Console
-) -> State:
-  """The newest whole checkpoint, or a fresh state."""
+) -> tuple[State, dict[str, Any]]:
+  """The newest whole checkpoint, or a fresh state; with what lies beside it.
+
+  Returns:
+    (state, info of the checkpoint or {}).
+  """
   restored = checkpoints.restore(experiment.abstract_state())
   if restored is None:
-    return experiment.initial_state()
+    return experiment.initial_state(), {}
   step = int(mesh_lib.to_host(restored.state.step))
   was = restored.info["position"]
   if was["examples"] != experiment.examples:
@@ -104,40 +108,60 @@ def restore_or_start(
       "it was. Restore the data, or choose another --workdir."
     )
   console.print(f"Going on from step {step} ({restored.path}).")
-  return restored.state
+  return restored.state, restored.info
 
 
 class Meter:
-  """Sums of the logs since the last line, and the speed."""
+  """Sums of the logs since the last line, and the speed.
 
-  def __init__(self):
-    self._sums: dict[str, float] = collections.defaultdict(float)
-    self._n = 0
+  `sums` and `n` go into the checkpoints: the line that follows a restart is
+  the line that the uninterrupted run writes.
+  """
+
+  def __init__(self, sums: Mapping[str, float] | None = None, n: int = 0):
+    self._sums = collections.defaultdict(float, sums or {})
+    self._n = n
+    self._timed = 0  # steps since the clock was started
     self._since = time.perf_counter()
+    self._paused = 0
+
+  def kept(self) -> dict[str, Any]:
+    """What to give to the next Meter."""
+    return {"sums": dict(self._sums), "n": self._n}
 
   def add(self, logs: dict[str, Any]) -> None:
     """One step's logs."""
     for key, value in logs.items():
       self._sums[key] += float(value)
     self._n += 1
+    self._timed += 1
+
+  def start(self) -> None:
+    """Starts the clock: what came before, such as compilation, is no speed."""
+    self._timed, self._since = 0, time.perf_counter()
 
   def take(self, batch_size: int) -> dict[str, float]:
     """Means since the last call, with images_per_second."""
     now = time.perf_counter()
     n = max(self._n, 1)
     out = {key: value / n for key, value in self._sums.items()}
-    out["images_per_second"] = self._n * batch_size / (now - self._since)
+    out["images_per_second"] = self._timed * batch_size / (now - self._since)
     self._sums.clear()
-    self._n, self._since = 0, now
+    self._n = 0
+    self.start()
     return out
 
-  def pause(self) -> float:
-    """Marks the start of something that is not training."""
-    return time.perf_counter()
-
-  def resume(self, mark: float) -> None:
-    """Leaves out the time since `mark`."""
-    self._since += time.perf_counter() - mark
+  @contextlib.contextmanager
+  def paused(self) -> Iterator[None]:
+    """Leaves out the time of something that is not training; may nest."""
+    mark = time.perf_counter()
+    self._paused += 1
+    try:
+      yield
+    finally:
+      self._paused -= 1
+      if not self._paused:
+        self._since += time.perf_counter() - mark
 
 
 def _non_finite(
@@ -202,7 +226,7 @@ def train(
   )
   out = writers.Writers(workdir, tensorboard=experiment.tensorboard)
   try:
-    state = restore_or_start(experiment, checkpoints, console)
+    state, info = restore_or_start(experiment, checkpoints, console)
     start = int(mesh_lib.to_host(state.step))
     if writers.is_main():
       text = json.dumps(writers.json_ready(experiment.config), indent=2)
@@ -214,7 +238,7 @@ def train(
     elif start == 0 and (report := experiment.audit()) is not None:
       console.print(writers.audit_table(report))
     with sigterm_flag() as flag:
-      loop = _Loop(experiment, checkpoints, out, console, flag)
+      loop = _Loop(experiment, checkpoints, out, console, flag, info)
       return loop.run(state, start)
   finally:
     checkpoints.close()
@@ -224,15 +248,17 @@ def train(
 class _Loop:
   """The moving parts of `train`, between its set-up and its tear-down."""
 
-  def __init__(self, experiment, checkpoints, out, console, flag):
+  def __init__(self, experiment, checkpoints, out, console, flag, info):
     self.experiment = experiment
     self.checkpoints = checkpoints
     self.out = out
     self.console = console
     self.flag = flag
-    self.meter = Meter()
+    was = info.get("position", {})
+    self.meter = Meter(**was.get("meter", {}))
     self.evaluator = Evaluator(experiment, console)
-    self.result: dict[str, float] = {}
+    self.result: dict[str, float] = dict(info.get("metrics", {}))
+    self.evaluated = was.get("evaluated", 0)  # the step of `result`
     self.pending: collections.deque = collections.deque()
     tx = experiment.make_tx(experiment.abstract_state().params)
     step = make_train_step(
@@ -255,6 +281,8 @@ class _Loop:
     batches = mesh_lib.prefetch(
       experiment.mesh, experiment.train_batches(start)
     )
+    if start % experiment.eval_every == 0 and 0 < start != self.evaluated:
+      self.evaluate(state, start)  # SIGTERM came between step and evaluation
     with writers.progress(self.console) as bar:
       job = bar.add_task(
         "train", total=experiment.steps, completed=start, note=""
@@ -292,7 +320,8 @@ class _Loop:
     jax.block_until_ready(logs)
     seconds = time.perf_counter() - _process_start()
     self.console.print(f"First step after {seconds:.1f} s.")
-    self.meter.take(1)  # compilation is not speed
+    self.drain()
+    self.meter.start()
 
   def inspect(self) -> None:
     """Fetches the oldest pending logs; stops on what is not finite."""
@@ -331,30 +360,31 @@ class _Loop:
   def save(self, state: State, step: int, kind: str = "latest") -> None:
     """Writes a checkpoint of a state that is known to be finite."""
     self.drain()
-    mark = self.meter.pause()
-    self.checkpoints.save(
-      state,
-      kind=kind,
-      position=position(self.experiment, step),
-      metrics={
-        k: v for k, v in self.result.items() if k == self.experiment.best[0]
-      },
-    )
-    self.meter.resume(mark)
+    with self.meter.paused():
+      self.checkpoints.save(
+        state,
+        kind=kind,
+        position={
+          **position(self.experiment, step),
+          "evaluated": self.evaluated,
+          "meter": self.meter.kept(),
+        },
+        metrics=self.result,
+      )
 
   def evaluate(self, state: State, step: int) -> None:
     """Evaluates on 'val' and keeps the best."""
     if "val" not in self.experiment.splits:
       return
     self.drain()
-    mark = self.meter.pause()
-    self.result = evaluate(
-      self.experiment, state, "val", self.console, self.out, self.evaluator
-    )
-    score = self.result.get(self.experiment.best[0], math.nan)
-    if self.checkpoints.is_best(score):
-      self.save(state, step, kind="best")
-    self.meter.resume(mark)
+    with self.meter.paused():
+      self.result = evaluate(
+        self.experiment, state, "val", self.console, self.out, self.evaluator
+      )
+      self.evaluated = step
+      score = self.result.get(self.experiment.best[0], math.nan)
+      if self.checkpoints.is_best(score):
+        self.save(state, step, kind="best")
 
 
 def _process_start() -> float:

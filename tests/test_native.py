@@ -86,8 +86,8 @@ def test_native_size_equals_resizing_exactly_and_compiles_once():
     logits = np.asarray(apply(variables, small)["logits"][0])
     want = _linear(_linear(logits, 0, h), 1, w)
     if (h, w) == SIZES[0]:  # one compilation per size: once is enough
-      ours = jax.image.resize(logits, (h, w, 3), "linear", antialias=False)
-      np.testing.assert_allclose(ours, want, atol=1e-5)
+      theirs = jax.image.resize(logits, (h, w, 3), "linear", antialias=False)
+      np.testing.assert_allclose(theirs, want, atol=1e-5)
     want = np.exp(want - want.max(-1, keepdims=True))
     want /= want.sum(-1, keepdims=True)
     np.testing.assert_allclose(got["probability"], want, atol=1e-5)
@@ -100,20 +100,22 @@ def test_native_size_equals_resizing_exactly_and_compiles_once():
 
 
 def test_native_positions_stay_exact_in_large_images():
-  # One column of 3 logits ramps over 20,000 rows: float32 positions would be
-  # off by 1e-3 pixels; here row i is exactly (i + 0.5) * 3 / 20000 - 0.5.
-  class Ramp(Semantic):
+  # Rows of 0 and 1 in turn: the value is the fraction of the position, which
+  # float32 arithmetic on positions near 1000 would miss by 3e-5.
+  class Turns(Semantic):
     def predict(self, out):
       return dict(out)
 
-  def forward(_, image):
-    ramp = jnp.arange(3.0)[None, :, None, None]
-    return {"logits": jnp.broadcast_to(ramp, (1, 3, 1, 3))}
+  line = np.arange(1000) % 2
 
-  run = native.native(forward, Ramp(), (3, 1), _fit, bucket=128)
-  got = run(None, np.zeros((20000, 1, 3), np.uint8))["logits"][:, 0, 0]
-  want = np.clip((np.arange(20000) + 0.5) * 3 / 20000 - 0.5, 0, 2)
-  np.testing.assert_allclose(got, want, atol=3e-7)
+  def forward(_, image):
+    x = jnp.asarray(line, jnp.float32)[None, :, None, None]
+    return {"logits": jnp.broadcast_to(x, (1, 1000, 1, 3))}
+
+  run = native.native(forward, Turns(), (1000, 1), _fit, bucket=64)
+  got = run(None, np.zeros((7013, 1, 3), np.uint8))["logits"][:, 0]
+  want = _linear(line[:, None].repeat(3, 1), 0, 7013)
+  np.testing.assert_allclose(got, want, atol=1e-6)
 
 
 def test_native_strips_are_not_used_where_the_answer_is_not_a_map():

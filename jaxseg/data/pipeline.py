@@ -26,6 +26,8 @@ from jaxseg.types import UserError
 
 HostBatch = dict[str, np.ndarray]
 
+FOREVER = 1 << 50  # examples
+
 
 @dataclasses.dataclass(frozen=True)
 class Shard:
@@ -117,7 +119,9 @@ def train_batches(
     grain.MapDataset.range(len(source))
     .seed(seed)
     .shuffle()
-    .repeat()  # reshuffled each epoch; batches may straddle epochs
+    # Reshuffled each epoch; batches may straddle epochs. "Endless" would
+    # overflow the length of what follows.
+    .repeat(max(2, FOREVER // len(source)))
     .random_map(load)
     .batch(shard.local_batch(batch_size), batch_fn=_stack)[
       shard.index :: shard.count

@@ -111,9 +111,12 @@ class FCN(nn.Module):
     return {32: 0, 16: 1, 8: 2}[self.stride]
 
   def _score(self, name: str, channels: int, x: Array) -> Array:
-    init = nn.initializers.zeros if self.zero_init else layers.he_normal
+    init = self._score_init()
     score = nn.Conv(channels, (1, 1), kernel_init=init, name=name)
     return score(x.astype(jnp.float32))
+
+  def _score_init(self):
+    return nn.initializers.zeros if self.zero_init else layers.he_normal
 
   def _upscore(self, x: Array, name: str) -> Array:
     if not self.learned_upscore:

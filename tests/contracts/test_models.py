@@ -15,14 +15,14 @@ TINY = {
   "fcn8s": {"width": 4, "fc_width": 16, "zero_init": False, "dropout": 0.0},
   "fcn16s": {"width": 4, "fc_width": 16, "zero_init": False, "dropout": 0.0},
   "fcn32s": {"width": 4, "fc_width": 16, "zero_init": False, "dropout": 0.0},
-  "unet": {"width": 4},
+  "unet": {"width": 4, "depth": 2},
 }
 CASES = {
   **{name: (name, {}) for name in sorted(MODELS)},
   "unet, batch": ("unet", {"norm": "batch", "up": "bilinear"}),
   "unet, group": ("unet", {"norm": "group", "up": "nearest"}),
   "unet, pets": ("unet", {"up": "tconv3", "extra_conv": True}),
-  "unet, valid": ("unet", {"padding": "valid", "depth": 2}),
+  "unet, valid": ("unet", {"padding": "valid"}),
   "fcn8s, batch": ("fcn8s", {"batch_norm": True, "learned_upscore": True}),
 }
 
@@ -34,13 +34,15 @@ def make(case, **fields):
   )
 
 
-@functools.cache
-def built(case):
+@pytest.fixture(scope="module")
+def built(random_variables):
+  return functools.cache(functools.partial(build, random_variables))
+
+
+def build(random_variables, case):
   model = make(case)
   image = np.random.default_rng(0).random((2, 37, 45, 3), np.float32)
-  variables = jax.jit(lambda k, x: model.init(k, x, train=False))(
-    jax.random.key(0), image
-  )
+  variables = random_variables(model, image)
   apply = jax.jit(lambda v, x: model.apply(v, x, train=False)["logits"])
   return model, variables, apply, image
 
@@ -63,7 +65,7 @@ def test_logits_have_the_size_of_the_image(case):
 
 
 @pytest.mark.parametrize("case", sorted(CASES))
-def test_examples_do_not_see_each_other_in_evaluation(case):
+def test_examples_do_not_see_each_other_in_evaluation(case, built):
   _, variables, apply, image = built(case)
   both = apply(variables, image)
   changed = apply(variables, np.stack([image[0], image[1][::-1]]))
@@ -72,7 +74,7 @@ def test_examples_do_not_see_each_other_in_evaluation(case):
 
 
 @pytest.mark.parametrize("case", sorted(CASES))
-def test_every_parameter_gets_a_gradient(case):
+def test_every_parameter_gets_a_gradient(case, built):
   model, variables, _, image = built(case)
   label = np.random.default_rng(1).integers(0, 3, (2, 37, 45))
 
@@ -93,7 +95,8 @@ def test_every_parameter_gets_a_gradient(case):
   for path, g in jax.tree_util.tree_leaves_with_path(grads):
     name = jax.tree_util.keystr(path)
     assert np.isfinite(g).all(), name
-    if not (case == "fcn8s, batch" and name.endswith("['bias']")):
+    # A bias before a normalisation is subtracted again.
+    if not (case == "fcn8s, batch" and "conv" in name and "bias" in name):
       assert np.abs(g).max() > 0, name
   # Training moves every running statistic, and nothing but them.
   old = variables.get("batch_stats", {})
@@ -104,7 +107,7 @@ def test_every_parameter_gets_a_gradient(case):
 
 
 @pytest.mark.parametrize("case", ["unet, batch", "fcn8s"])
-def test_half_precision_keeps_parameters_and_logits(case):
+def test_half_precision_keeps_parameters_and_logits(case, built):
   _, variables, apply, image = built(case)
   half = make(case, dtype="bfloat16")
   out = jax.jit(lambda v, x: half.apply(v, x, train=False)["logits"])(

@@ -84,24 +84,20 @@ def test_normalisation_by_hand():
   )
 
 
-def test_normalisation_belongs_to_the_encoder():
+def test_normalisation_belongs_to_the_encoder(random_variables):
   """Raw RGB in: Caffe's record equals mean-subtracted BGR without one."""
   image = np.random.default_rng(0).random((1, 32, 32, 3), np.float32)
   caffe = encoders.VGG(width=2, normalization="caffe")
   plain = encoders.VGG(width=2, normalization="none")
-  run = jax.jit(
-    lambda e, v, x: e.apply(v, x, train=False)["c5"], static_argnums=0
-  )
-  variables = jax.jit(lambda k: caffe.init(k, image, train=False))(
-    jax.random.key(0)
-  )
+  variables = random_variables(caffe, image)
   by_hand = 255 * image[..., ::-1] - [104.00699, 116.66877, 122.67892]
-  np.testing.assert_allclose(
-    run(caffe, variables, image),
-    run(plain, variables, by_hand.astype(np.float32)),
-    rtol=1e-4,
-    atol=1e-4,
-  )
+  got, want = jax.jit(
+    lambda: [
+      encoder.apply(variables, x, train=False)["c5"]
+      for encoder, x in ((caffe, image), (plain, by_hand.astype("float32")))
+    ]
+  )()
+  np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
 
 
 def test_mistakes_are_named():

@@ -84,7 +84,7 @@ def test_output_has_the_size_of_the_image(size):
     assert shapes(model, size)[0]["logits"].shape == (1, *size, 5)
 
 
-def tiny(name, image, **options):
+def tiny(random_variables, name, image, **options):
   model = MODELS[name](
     outputs={"logits": 2},
     width=2,
@@ -93,9 +93,7 @@ def tiny(name, image, **options):
     zero_init=False,
     **options,
   )
-  variables = jax.jit(lambda k, x: model.init(k, x, train=False))(
-    jax.random.key(1), image
-  )
+  variables = random_variables(model, image, seed=1)
   return model, variables
 
 
@@ -106,10 +104,10 @@ def zeroed(params, *names):
   }
 
 
-def test_zero_finer_scores_leave_the_upsampled_coarser_score():
+def test_zero_finer_scores_leave_the_upsampled_coarser_score(random_variables):
   """The 8s net with zero pool4 and pool3 scores is 32s, upsampled in steps."""
   image = np.random.default_rng(0).random((1, 40, 33, 3), np.float32)
-  fine, variables = tiny("fcn8s", image)
+  fine, variables = tiny(random_variables, "fcn8s", image)
   finer = ("head_logits_pool4", "head_logits_pool3")
   params = zeroed(variables["params"], *finer)
   shared = {k: v for k, v in params.items() if k not in finer}
@@ -141,48 +139,56 @@ def test_zero_finer_scores_leave_the_upsampled_coarser_score():
 
 
 def test_learned_upscores_start_as_the_fixed_ones():
-  image = np.random.default_rng(0).random((1, 33, 40, 3), np.float32)
-  fixed, variables = tiny("fcn8s", image)
-  learned, more = tiny("fcn8s", image, learned_upscore=True)
-  ups = {k: v for k, v in more["params"].items() if "_up_" in k}
-  assert len(ups) == 2
-  got = jax.jit(lambda v: learned.apply(v, image, train=False)["logits"])(
-    {"params": {**variables["params"], **ups}}
+  """The initial kernel is the bilinear one, and it is used as such."""
+  x = np.random.default_rng(0).random((1, 3, 4, 2), np.float32)
+  kernel = fcn._bilinear_init(jax.random.key(0), (4, 4, 2, 2))
+  np.testing.assert_allclose(
+    conv.conv_transpose(x, kernel, stride=2),
+    conv.bilinear_transpose(x, stride=2),
+    atol=1e-6,
   )
-  want = jax.jit(lambda v: fixed.apply(v, image, train=False)["logits"])(
-    variables
-  )
-  np.testing.assert_allclose(got, want, atol=1e-5)
 
 
-def test_at_once_scales_the_finer_inputs():
-  """Scaling the input of a linear layer is scaling its kernel."""
+def test_options_of_the_paper(random_variables):
+  """Learned upscores that are bilinear change nothing; 'at once' scales.
+
+  Scaling the input of a linear layer is scaling its kernel.
+  """
   image = np.random.default_rng(0).random((1, 33, 40, 3), np.float32)
-  plain, variables = tiny("fcn8s", image)
-  scaled, _ = tiny("fcn8s", image, at_once=True)
+  plain, variables = tiny(random_variables, "fcn8s", image)
   params = dict(variables["params"])
+  shrunk = dict(params)
   for at, factor in (("pool4", 0.01), ("pool3", 0.0001)):
     layer = params[f"head_logits_{at}"]
-    kernel = layer["kernel"] * factor
-    params[f"head_logits_{at}"] = {**layer, "kernel": kernel}
-  got = jax.jit(lambda v: scaled.apply(v, image, train=False)["logits"])(
-    variables
-  )
-  want = jax.jit(lambda v: plain.apply(v, image, train=False)["logits"])(
-    {"params": params}
-  )
-  np.testing.assert_allclose(got, want, atol=1e-5)
-  whole = plain.apply(variables, image, train=False)["logits"]
-  assert np.abs(whole - want).max() > 1e-3
+    kernel = layer["kernel"] * np.float32(factor)
+    shrunk[f"head_logits_{at}"] = {**layer, "kernel": kernel}
+    params[f"head_logits_up_{at}"] = conv.bilinear_kernel(4, 2)
+
+  @jax.jit
+  def run():
+    runs = [
+      (plain, variables["params"]),
+      (plain.clone(learned_upscore=True), params),
+      (plain, shrunk),
+      (plain.clone(at_once=True), variables["params"]),
+    ]
+    return [
+      model.apply({"params": p}, image, train=False)["logits"]
+      for model, p in runs
+    ]
+
+  whole, learned, want, at_once = run()
+  np.testing.assert_allclose(learned, whole, atol=1e-4)
+  np.testing.assert_allclose(at_once, want, atol=1e-4)
+  assert np.abs(whole - want).max() > 1e-2
 
 
 def test_scores_start_at_zero():
-  model = MODELS["fcn8s"](outputs={"logits": 2}, width=2, fc_width=8)
-  image = np.random.default_rng(0).random((1, 33, 40, 3), np.float32)
-  out, _ = jax.jit(lambda k: model.init_with_output(k, image, train=False))(
-    jax.random.key(0)
-  )
-  assert not np.any(out["logits"])
+  """So the first logits are zero, whatever the encoder holds."""
+  shape = (1, 1, 4, 3)
+  for zero, want in ((True, 0), (False, 1)):
+    layer = fcn.FCN({"logits": 2}, zero_init=zero)
+    assert np.any(layer._score_init()(jax.random.key(0), shape)) == want
 
 
 def test_unknown_stride_is_refused():

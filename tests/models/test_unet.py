@@ -1,5 +1,7 @@
 """U-Net: sizes, exact parameter counts with their derivation, options."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -31,7 +33,7 @@ def formula(
     return conv(3, i, o, bias) + conv(3, o, o, bias) + 2 * per_conv
 
   total = double(cin, level[0])
-  for i, o in zip(level, level[1:]):
+  for i, o in itertools.pairwise(level):
     total += double(i, o)  # one level down
     total += conv(up, o, i)  # the up-convolution back
     total += double(2 * i, i)  # after the concatenation
@@ -207,21 +209,21 @@ def test_unknown_options_are_named(options, text):
     )
 
 
-def build(seed=0, shape=(2, 21, 27, 3), **options):
+def build(random_variables, shape=(2, 21, 27, 3), **options):
   model = UNet({"logits": 3}, width=4, **{"depth": 2, **options})
-  image = np.random.default_rng(seed).random(shape, np.float32)
-  variables = jax.jit(lambda k, x: model.init(k, x, train=False))(
-    jax.random.key(seed), image
-  )
+  image = np.random.default_rng(0).random(shape, np.float32)
+  variables = random_variables(model, image)
   apply = jax.jit(
     lambda v, x: model.apply(v, x, train=False)["logits"],
   )
   return model, variables, apply, image
 
 
-def test_overlap_tile_is_the_one_shot_run():
+def test_overlap_tile_is_the_one_shot_run(random_variables):
   """Raw tiles of the mirrored image, side by side, equal the inner mirror."""
-  _, variables, whole, image = build(shape=(1, 40, 33, 3), padding="valid")
+  _, variables, whole, image = build(
+    random_variables, shape=(1, 40, 33, 3), padding="valid"
+  )
   raw = UNet({"logits": 3}, width=4, depth=2, padding="valid", mirror=False)
   tile = jax.jit(lambda v, x: raw.apply(v, x, train=False)["logits"])
   want = whole(variables, image)
@@ -240,26 +242,33 @@ def test_overlap_tile_is_the_one_shot_run():
   np.testing.assert_allclose(got[:, :, :33], want, atol=1e-5)
 
 
-def test_padding_inside_is_the_repeated_edge():
+def test_padding_inside_is_the_repeated_edge(random_variables):
   """A width that divides by the stride already gives the same left part."""
-  _, variables, apply, image = build()
+  _, variables, apply, image = build(random_variables)
   big = np.pad(image, ((0, 0), (0, 3), (0, 1), (0, 0)), mode="edge")
   np.testing.assert_allclose(
     apply(variables, image), apply(variables, big)[:, :21, :27], atol=1e-6
   )
 
 
-def test_dropout_is_random_in_training_and_off_otherwise():
-  for place in ("bottom", "every"):
-    model, variables, apply, image = build(dropout=0.5, dropout_at=place)
-    plain = UNet({"logits": 3}, width=4, depth=2)
-    want = plain.apply(variables, image, train=False)["logits"]
-    np.testing.assert_allclose(apply(variables, image), want, atol=1e-5)
-    run = jax.jit(
-      lambda key, m=model, v=variables, x=image: m.apply(
-        v, x, train=True, rngs={"dropout": key}
-      )["logits"]
-    )
-    a, b = (run(jax.random.key(i)) for i in (0, 1))
-    assert np.abs(a - b).max() > 1e-3
-    np.testing.assert_array_equal(a, run(jax.random.key(0)))
+@pytest.mark.parametrize("place", ["bottom", "every"])
+def test_dropout_is_random_in_training_and_off_otherwise(
+  place, random_variables
+):
+  options = {"dropout": 0.5, "dropout_at": place}
+  model, variables, _, image = build(random_variables, **options)
+  plain = model.clone(dropout=0.0)
+
+  @jax.jit
+  def run(key):
+    return model.apply(variables, image, train=True, rngs={"dropout": key})
+
+  @jax.jit
+  def evaluate():
+    return [m.apply(variables, image, train=False) for m in (model, plain)]
+
+  off, want = evaluate()
+  np.testing.assert_allclose(off["logits"], want["logits"], atol=1e-5)
+  a, b, c = (run(jax.random.key(i))["logits"] for i in (0, 1, 0))
+  assert np.abs(a - b).max() > 1e-3
+  np.testing.assert_array_equal(a, c)

@@ -1,7 +1,8 @@
 """Random colours and light, in linear RGB.
 
-Colours overlap between classes on purpose: what a thing is must be read from
-its form, its pattern and its place, not looked up from its colour.
+Solids of a class prefer a hue and a pattern, as grass prefers green, but only
+two in three keep to it: a colour is a hint, and what a thing is must be read
+from its form and its place.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ _PAVING = (  # asphalt, gravel, red clay, pale slabs
   ((0.62, 0.32, 0.24), (0.46, 0.24, 0.19)),
   ((0.76, 0.74, 0.70), (0.56, 0.54, 0.51)),
 )
+_HUES = {"sphere": 0.1, "box": 0.62, "cylinder": 0.4}  # of 1
+_LIKES = {"sphere": "stripes", "box": "checker", "cylinder": "noise"}
 _SKIN = ((0.93, 0.76, 0.64), (0.80, 0.60, 0.45), (0.50, 0.34, 0.25))
 _HAIR = ((0.12, 0.09, 0.07), (0.38, 0.25, 0.14), (0.80, 0.66, 0.38))
 
@@ -41,8 +44,14 @@ def _near(rng, color, spread=0.05) -> np.ndarray:
   return _linear(np.clip(np.asarray(color) + jitter, 0.03, 0.97))
 
 
-def _vivid(rng, saturation=(0.25, 0.9), value=(0.35, 0.95)) -> np.ndarray:
-  hsv = rng.uniform(), rng.uniform(*saturation), rng.uniform(*value)
+def _vivid(
+  rng, saturation=(0.25, 0.9), value=(0.35, 0.95), hue=None
+) -> np.ndarray:
+  if hue is None or rng.uniform() < 1 / 3:
+    hue = rng.uniform()
+  else:
+    hue = (hue + rng.normal(0.0, 0.05)) % 1.0
+  hsv = hue, rng.uniform(*saturation), rng.uniform(*value)
   return _linear(colorsys.hsv_to_rgb(*hsv))
 
 
@@ -79,17 +88,19 @@ def wall(rng: np.random.Generator) -> Material:
   """Brick or plaster."""
   pattern = str(rng.choice(["bricks", "bricks", "noise"]))
   second = _near(rng, (0.72, 0.70, 0.66))
-  first = _vivid(rng, (0.1, 0.55), (0.35, 0.8))
+  first = _vivid(rng, (0.1, 0.55), (0.35, 0.8), hue=0.03)
   scale = rng.uniform(0.7, 1.2)
   return Material(pattern, first, second, scale, 0.25, _seed(rng))
 
 
-def solid(rng: np.random.Generator) -> Material:
-  """Any two colours in any pattern."""
-  kinds = ["plain", "noise", "stripes", "checker"]
-  pattern = str(rng.choice(kinds, p=[0.3, 0.3, 0.2, 0.2]))
+def solid(rng: np.random.Generator, kind: str) -> Material:
+  """Two colours in a pattern; `kind`: sphere, box or cylinder."""
+  pattern = _LIKES[kind]
+  if rng.uniform() < 0.6:
+    pattern = str(rng.choice(["plain", "noise", "stripes", "checker"]))
+  first, second = (_vivid(rng, hue=_HUES[kind]) for _ in range(2))
   scale = rng.uniform(0.25, 0.6)
-  return Material(pattern, _vivid(rng), _vivid(rng), scale, 0.2, _seed(rng))
+  return Material(pattern, first, second, scale, 0.2, _seed(rng))
 
 
 def garments(rng: np.random.Generator) -> dict[str, Material]:

@@ -259,7 +259,7 @@ def _solids(rng, plan: _Plan, first: int) -> list[Solid]:
       angle = plan.heading(at, reach, 8 * speed)
       if angle is not None:
         velocity = speed * np.array([math.cos(angle), math.sin(angle)])
-    material = palette.solid(rng)
+    material = palette.solid(rng, CLASSES[kind])
     instance = first + len(out)
     out.append(Solid(int(kind), instance, at, size, yaw, material, velocity))
   return out
