@@ -171,9 +171,13 @@ class Checkpoints:
     """Starts writing the state; later updates do not leak into it."""
     step = int(_local(state.step))
     manager = self._manager(kind)
-    manager.wait_until_finished()
+    self.wait()  # two managers that save at once confuse Orbax's barriers
     if step in self.steps(kind):
       return
+    for later in self.steps(kind):
+      # Of a run that was set back to before it: the newest would be kept.
+      if later > step and kind == "best":
+        manager.delete(later)
     info = {
       "step": step,
       "version": __version__,
@@ -195,10 +199,12 @@ class Checkpoints:
 
   def is_best(self, score: float) -> bool:
     """Whether a score beats that of the best checkpoint there is."""
-    if not np.isfinite(score):
-      return False
+    return bool(np.isfinite(score)) and _everywhere(self._beats(score))
+
+  def _beats(self, score: float) -> bool:
     name, mode = self._best
-    self._manager("best").wait_until_finished()
+    self._manager("best")
+    self.wait()
     for step in self.steps("best"):
       try:
         info = self._manager("best").restore(

@@ -57,7 +57,8 @@ class Evaluator:
       split: 'val', 'test', or another of experiment.splits.
 
     Returns:
-      ({metric: value}, {name: uint8 (h, w, 3)}).
+      ({metric: value}, {name: uint8 (h, w, 3)}); pictures on the first
+      process alone.
     """
     data = _find(self._experiment, split)
     mesh = self._experiment.mesh
@@ -70,13 +71,17 @@ class Evaluator:
       task = bar.add_task(f"eval {split}", total=data.batches, note="")
       for host_batch, batch in batches:
         states, pred = self._step(variables, states, batch)
-        if sum(len(p["image"]) for p in pictures) < PICTURES:
+        # The first process writes, and row 0 of every batch is real and its.
+        few = sum(len(p["image"]) for p in pictures) < PICTURES
+        if few and writers.is_main():
           pictures.append(self._render(host_batch, pred))
         bar.advance(task)
     host = mesh_lib.to_host(states)
     result = {}
     for name, metric in self._metrics.items():
       result.update(metric.result(host[name]))
+    if not pictures:
+      return result, {}
     return result, {"contact_sheet": _sheet(pictures, self._experiment)}
 
   def _render(

@@ -10,6 +10,7 @@ import pathlib
 from collections.abc import Sequence
 
 import jax
+from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 from rich.console import Console
 
@@ -60,6 +61,7 @@ def distributed(
     return
   if coordinator == "auto":
     jax.distributed.initialize()
+    multihost_utils.sync_global_devices("start")
     return
   if processes is None or process is None or not 0 <= process < processes:
     raise UserError(
@@ -69,6 +71,9 @@ def distributed(
   if "cpu" in (jax.config.jax_platforms or "cpu"):
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
   jax.distributed.initialize(coordinator, processes, process)
+  # The first collective waits 30 s for the slowest host, later ones have no
+  # limit: let it not be the first step, which some compile and some load.
+  multihost_utils.sync_global_devices("start")
 
 
 def train(

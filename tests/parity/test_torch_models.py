@@ -29,7 +29,7 @@ def load_norm(layer, params, stats):
   layer.running_var.data = tensor(stats["var"])
 
 
-def run_unet(variables, image, *, depth, k, valid):
+def run_unet(variables, image, *, depth, valid):
   """The net of the paper in torch.nn.functional, from our variables."""
   from torch.nn import functional as f
 
@@ -97,13 +97,7 @@ def test_unet(options, random_variables):
   image = np.random.default_rng(0).random(shape, np.float32)
   variables = random_variables(model, image)
   got = jax.jit(lambda v, x: model.apply(v, x, train=False))(variables, image)
-  want = run_unet(
-    variables,
-    image,
-    depth=3,
-    k=3 if options.get("up") == "tconv3" else 2,
-    valid=valid,
-  )
+  want = run_unet(variables, image, depth=3, valid=valid)
   assert np.abs(want).max() > 0.1
   np.testing.assert_allclose(got["logits"], want, atol=1e-4)
 

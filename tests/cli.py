@@ -1,0 +1,205 @@
+"""The command line as tests use it: real processes, one import for all.
+
+Importing everything takes seconds. `Server` starts one process that has done
+so, but has not touched a device; each command is a fork of it, which runs the
+very same `app.run(main)` as `python -m jaxseg.main` and can be killed.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import zlib
+
+import cv2
+import numpy as np
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def environment(**changes):
+  """The parent's, without its fake devices and cache."""
+  env = {**os.environ, "JAX_PLATFORMS": "cpu", "PYTHONPATH": str(ROOT)}
+  env.pop("XLA_FLAGS", None)
+  env.update({k: str(v) for k, v in changes.items()})
+  return env
+
+
+def write_folder(root, n=12, size=32):
+  """n pictures of a bright square; ids 0 and 1."""
+  rng = np.random.default_rng(0)
+  for name in ("images", "masks"):
+    (root / name).mkdir(parents=True)
+  for i in range(n):
+    mask = np.zeros((size, size), np.uint8)
+    y, x = rng.integers(0, size // 2, 2)
+    mask[y : y + 12, x : x + 12] = 1
+    image = rng.integers(0, 90, (size, size, 3)) + mask[..., None] * 150
+    cv2.imwrite(str(root / f"images/{i:02d}.png"), image.astype(np.uint8))
+    cv2.imwrite(str(root / f"masks/{i:02d}.png"), mask)
+  return root
+
+
+def folder_flags(root, **changes):
+  """A run of seconds on `write_folder`; keys with __ for dots."""
+  values = {
+    "audit": False,
+    "tensorboard": False,
+    "log_every": 4,
+    "steps": 12,
+    "data.name": "folder",
+    "data.images": root / "images",
+    "data.masks": root / "masks",
+    "data.classes": "ground,square",
+    "data.size": "32,32",
+    "data.batch_size": 4,
+    "data.augment": "flip|photometric",
+    "data.threads": 1,
+    "model.width": 2,
+    "model.depth": 1,
+    "optim.warmup_steps": 0,
+    "optim.lr": 0.01,
+  }
+  values.update({k.replace("__", "."): v for k, v in changes.items()})
+  return [
+    "--config=configs/unet_scenes.py",
+    *(f"--config.{k}={v}" for k, v in values.items() if v is not None),
+  ]
+
+
+@dataclasses.dataclass
+class Job:
+  """A command that was started."""
+
+  server: "Server"
+  pid: int
+  files: pathlib.Path
+
+  @property
+  def out(self):
+    return pathlib.Path(f"{self.files}.out").read_text()
+
+  @property
+  def err(self):
+    return pathlib.Path(f"{self.files}.err").read_text()
+
+  def wait(self, timeout=90):
+    """Exit status; minus the signal if one killed it."""
+    until = time.time() + timeout
+    while (status := self.server.ask(poll=self.pid)) is None:
+      if time.time() > until:
+        os.kill(self.pid, signal.SIGKILL)
+        raise TimeoutError(f"still running after {timeout} s: {self.err}")
+      time.sleep(0.02)
+    return status
+
+
+class Server:
+  """Forks commands; a context manager."""
+
+  def __init__(self, folder):
+    self._folder = pathlib.Path(folder)
+    self._count = 0
+    self._env = {"JAX_COMPILATION_CACHE_DIR": str(self._folder / "compiled")}
+
+  def __enter__(self):
+    self._process = subprocess.Popen(
+      [sys.executable, __file__],
+      stdin=subprocess.PIPE,
+      stdout=subprocess.PIPE,
+      cwd=ROOT,
+      env=environment(**self._env),
+      text=True,
+    )
+    return self
+
+  def __exit__(self, *unused):
+    self._process.stdin.close()
+    self._process.wait(10)
+    self._process.stdout.close()
+
+  def ask(self, **message):
+    print(json.dumps(message), file=self._process.stdin, flush=True)
+    return json.loads(self._process.stdout.readline())
+
+  def start(self, argv, **env):
+    """Starts `python -m jaxseg.main *argv`."""
+    self._count += 1
+    files = self._folder / f"command{self._count}"
+    pid = self.ask(argv=list(map(str, argv)), files=str(files), env=env)
+    return Job(self, pid, files)
+
+  def run(self, argv, timeout=90, **env):
+    """(status, stdout, stderr)."""
+    job = self.start(argv, **env)
+    status = job.wait(timeout)
+    return status, job.out, job.err
+
+
+def serve():
+  """Answers on stdout: pids of what was started, statuses of what is asked."""
+  from absl import app
+
+  from jaxseg import main, run
+
+  del run  # imported for its weight
+  done = {}
+  for line in sys.stdin:
+    message = json.loads(line)
+    if "argv" in message:
+      sys.stdout.flush()
+      pid = os.fork()
+      if not pid:
+        for number, end in ((1, "out"), (2, "err")):
+          file = os.open(
+            f"{message['files']}.{end}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+          )
+          os.dup2(file, number)
+        os.environ.update(message["env"])
+        sys.argv = ["jaxseg.main", *message["argv"]]
+        app.run(main.main, flags_parser=main._parse)  # exits
+      answer = pid
+    else:
+      pid = message["poll"]
+      if pid not in done:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+          done[pid] = os.waitstatus_to_exitcode(status)
+      answer = done.get(pid)
+    print(json.dumps(answer), flush=True)
+
+
+def metrics(workdir):
+  """The lines of metrics.jsonl."""
+  path = pathlib.Path(workdir) / "metrics.jsonl"
+  return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def without_speed(lines):
+  return [
+    {k: v for k, v in line.items() if k != "images_per_second"}
+    for line in lines
+  ]
+
+
+def checksums(workdir, step, kind="latest"):
+  """name -> [shape, dtype, CRC-32] of every array, recomputed from the disk."""
+  import orbax.checkpoint as ocp
+
+  path = pathlib.Path(workdir, "checkpoints", kind, str(step), "state")
+  with ocp.StandardCheckpointer() as reader:
+    tree = reader.restore(path.absolute())
+  out = {}
+  for name, array in tree.items():
+    array = np.ascontiguousarray(array)
+    crc = zlib.crc32(array.reshape(-1).view(np.uint8))
+    out[name] = [list(array.shape), str(array.dtype), crc]
+  return out
+
+
+if __name__ == "__main__":
+  serve()
