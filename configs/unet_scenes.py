@@ -13,11 +13,11 @@ from jaxseg import defaults
 def get_config():
   """See the module."""
   c = defaults.get_config()
-  c.steps = 600
+  c.steps = 800
   c.data.name = "scenes"
   c.data.size = (96, 128)
-  c.data.batch_size = 16
-  c.data.augment = "flip|photometric"
+  c.data.batch_size = 4
+  c.data.augment = "flip"
   c.data.eval = "pad"
   c.model.name = "unet"
   c.model.width = 16
@@ -25,5 +25,6 @@ def get_config():
   c.optim.lr = 3e-3
   c.optim.warmup_steps = 20
   c.eval.every = 200
+  c.eval.batch_size = 20
   c.checkpoint.every = 200
   return c

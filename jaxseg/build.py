@@ -174,12 +174,13 @@ def image_size(config: ConfigDict) -> tuple[int, int]:
 
 
 def num_steps(config: ConfigDict, examples: int) -> int:
-  """config.steps, or config.epochs turned into steps once."""
-  steps, epochs = config.get("steps"), config.get("epochs")
+  """config.steps, or config.epochs turned into steps once; 0 is not set."""
+  steps, epochs = config.steps or None, config.epochs or None
   if (steps is None) == (epochs is None):
     have = "both" if steps is not None else "neither"
     raise UserError(
-      f"{have} of config.steps and config.epochs set: give exactly one."
+      f"{have} of config.steps and config.epochs set: give exactly one, and 0 "
+      "for the other."
     )
   if steps is None:
     steps = math.ceil(epochs * examples / config.data.batch_size)

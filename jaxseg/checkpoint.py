@@ -97,7 +97,9 @@ def contradictions(
   a, b = flatten_config(saved), flatten_config(now)
 
   def free(key: str) -> bool:
-    return any(key == k or (k[-1] == "." and key.startswith(k)) for k in FREE_KEYS)
+    return any(
+      key == k or (k[-1] == "." and key.startswith(k)) for k in FREE_KEYS
+    )
 
   return [
     f"{key}: {a.get(key)!r} in the checkpoint, {b.get(key)!r} now"

@@ -113,4 +113,4 @@ def get_config() -> ConfigDict:
 
   c.export = ConfigDict()
   c.export.size = config_dict.placeholder(tuple)  # (h, w); None: data.size
-  return c
+  return c.lock()  # a config file that misspells a key is refused

@@ -55,8 +55,8 @@ def _parse(argv: list[str]) -> list[str]:
 
 def _unknown_key(text: str, argv: list[str]) -> str:
   """What ml_collections says of a key that is not there, in a sentence."""
-  found = re.findall(r"'(\w+)", text)
-  key = found[0] if found else text
+  found = re.search(r'[Kk]ey "(\w+)"', text) or re.search(r"'(\w+)", text)
+  key = found[1] if found else text
   named = [a for a in argv if a.startswith("--config.") and key in a]
   near = re.search(r'Did you mean "(\w+)"', text)
   hint = f" Did you mean {near[1]!r}?" if near else ""

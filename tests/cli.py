@@ -13,10 +13,10 @@ import signal
 import subprocess
 import sys
 import time
-import zlib
 
 import cv2
 import numpy as np
+import orbax.checkpoint as ocp
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -67,7 +67,7 @@ def folder_flags(root, **changes):
   values.update({k.replace("__", "."): v for k, v in changes.items()})
   return [
     "--config=configs/unet_scenes.py",
-    *(f"--config.{k}={v}" for k, v in values.items() if v is not None),
+    *(f"--config.{k}={v}" for k, v in values.items()),
   ]
 
 
@@ -104,7 +104,7 @@ class Server:
   def __init__(self, folder):
     self._folder = pathlib.Path(folder)
     self._count = 0
-    self._env = {"JAX_COMPILATION_CACHE_DIR": str(self._folder / "compiled")}
+    self.compiled = self._folder / "compiled"
 
   def __enter__(self):
     self._process = subprocess.Popen(
@@ -112,7 +112,7 @@ class Server:
       stdin=subprocess.PIPE,
       stdout=subprocess.PIPE,
       cwd=ROOT,
-      env=environment(**self._env),
+      env=environment(JAX_COMPILATION_CACHE_DIR=self.compiled),
       text=True,
     )
     return self
@@ -186,19 +186,23 @@ def without_speed(lines):
   ]
 
 
-def checksums(workdir, step, kind="latest"):
-  """name -> [shape, dtype, CRC-32] of every array, recomputed from the disk."""
-  import orbax.checkpoint as ocp
-
+def arrays(workdir, step, kind="latest"):
+  """name -> array of a checkpoint, read without our own code."""
   path = pathlib.Path(workdir, "checkpoints", kind, str(step), "state")
-  with ocp.StandardCheckpointer() as reader:
-    tree = reader.restore(path.absolute())
-  out = {}
-  for name, array in tree.items():
-    array = np.ascontiguousarray(array)
-    crc = zlib.crc32(array.reshape(-1).view(np.uint8))
-    out[name] = [list(array.shape), str(array.dtype), crc]
-  return out
+  with ocp.PyTreeCheckpointer() as reader:
+    names = reader.metadata(path.absolute()).item_metadata.tree
+    plain = {name: ocp.RestoreArgs(restore_type=np.ndarray) for name in names}
+    return reader.restore(path.absolute(), restore_args=plain)
+
+
+def same_bytes(a, b):
+  """Whether two results of `arrays` are equal to the bit."""
+  return a.keys() == b.keys() and all(
+    a[k].dtype == b[k].dtype
+    and a[k].shape == b[k].shape
+    and a[k].tobytes() == b[k].tobytes()
+    for k in a
+  )
 
 
 if __name__ == "__main__":

@@ -209,7 +209,7 @@ def _people(rng, plan: _Plan, first: int) -> list[Person]:
   out = []
   for _ in range(rng.choice([0, 1, 2, 3], p=[0.15, 0.4, 0.3, 0.15])):
     height = rng.uniform(1.5, 1.95)
-    at = plan.find(0.35, 2.2, 6.5)
+    at = plan.find(0.35, 2.2, 5.5)
     if at is None:
       continue
     speed = rng.uniform(0.06, 0.13) if rng.uniform() < 0.7 else 0.0
@@ -242,16 +242,16 @@ def _solids(rng, plan: _Plan, first: int) -> list[Solid]:
   for kind in rng.permutation(kinds):
     yaw, velocity = 0.0, np.zeros(2)
     if kind == SPHERE:
-      size = np.array([rng.uniform(0.18, 0.7)])
+      size = np.array([rng.uniform(0.25, 0.7)])
       reach = size[0]
     elif kind == BOX:
-      size = rng.uniform([0.2, 0.2, 0.18], [0.7, 0.7, 0.75])
+      size = rng.uniform([0.25, 0.25, 0.22], [0.7, 0.7, 0.75])
       yaw = rng.uniform(-math.pi, math.pi)
       reach = math.hypot(size[0], size[1])
     else:
-      size = rng.uniform([0.1, 0.5], [0.42, 2.2])
+      size = rng.uniform([0.18, 0.6], [0.45, 2.2])
       reach = size[0]
-    at = plan.find(reach, 2.4, 9.0)
+    at = plan.find(reach, 2.2, 7.0)
     if at is None:
       continue
     if kind == SPHERE and rng.uniform() < 0.6:
