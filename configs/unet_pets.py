@@ -1,7 +1,7 @@
 """U-Net on the Oxford-IIIT pets: pet, background, border. Small, for a CPU.
 
 Paper: Ronneberger, Fischer, Brox, "U-Net" (2015, arXiv 1505.04597), same
-  padding and BatchNorm, width 16 (1,944,099 parameters).
+  padding and BatchNorm, width 16 (1,942,611 parameters).
 Command: python -m jaxseg.main --config=configs/unet_pets.py \
   --workdir=runs/pets
 Data: TFDS oxford_iiit_pet 4.0.0 (python -m jaxseg.data.prepare

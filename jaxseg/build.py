@@ -35,7 +35,12 @@ FOLDER_KEYS = (
   "colors",
   "split_dir",
 )
-CROSS_ENTROPY_KEYS = ("label_smoothing", "class_weights", "normalization")
+CROSS_ENTROPY_KEYS = (
+  "label_smoothing",
+  "class_weights",
+  "normalization",
+  "reduction",
+)
 
 
 def lookup(registry: Mapping[str, Any], name: Any, key: str) -> Any:

@@ -54,6 +54,7 @@ def get_config() -> ConfigDict:
   # cross_entropy:
   c.task.label_smoothing = config_dict.placeholder(float)
   c.task.class_weights = config_dict.placeholder(tuple)  # one per class
+  c.task.reduction = config_dict.placeholder(str)  # mean, sum (per image)
   c.task.normalization = config_dict.placeholder(str)  # weights, pixels
 
   c.model = ConfigDict()
@@ -64,6 +65,13 @@ def get_config() -> ConfigDict:
   c.model.up = config_dict.placeholder(str)  # tconv2, tconv3, bilinear, ...
   c.model.padding = config_dict.placeholder(str)  # same, valid
   c.model.dropout = config_dict.placeholder(float)
+  c.model.dropout_at = config_dict.placeholder(str)  # unet: bottom, every
+  c.model.conv_bias = config_dict.placeholder(bool)  # unet
+  c.model.extra_conv = config_dict.placeholder(bool)  # unet
+  c.model.fc_width = config_dict.placeholder(int)  # fcn: channels of fc6, fc7
+  c.model.batch_norm = config_dict.placeholder(bool)  # fcn: VGG with norm
+  c.model.at_once = config_dict.placeholder(bool)  # fcn: scaled skips
+  c.model.learned_upscore = config_dict.placeholder(bool)  # fcn
   c.model.dtype = config_dict.placeholder(str)  # float32, bfloat16
 
   c.optim = ConfigDict()

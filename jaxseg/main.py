@@ -107,7 +107,7 @@ def main(argv: list[str]) -> int:
     run.distributed(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
     return run.MODES[_MODE.value](_CONFIG.value, _WORKDIR.value, argv[1:])
   except UserError as e:
-    return _fail(str(e))
+    return run.leave(_fail(str(e)))
   except KeyboardInterrupt:
     return 130
 

@@ -42,6 +42,11 @@ def test_warmup_is_linear_and_joins_the_schedule():
   np.testing.assert_allclose(got, [2 / 11, 8 / 11, 20 / 11, 2], rtol=1e-6)
 
 
+def test_warmup_takes_at_most_half_of_a_short_run():
+  got = rates([0, 2, 5], steps=10, schedule="constant", warmup_steps=100)
+  np.testing.assert_allclose(got, [2 / 6, 1, 2], rtol=1e-6)
+
+
 def update(options, params=PARAMS, grads=GRADS, n=1):
   tx = optim.make_optimizer(options, 100, params)
 
@@ -109,7 +114,6 @@ def test_clipping_uses_the_norm_of_what_is_trained():
   [
     ({"schedule": "polly"}, "one of constant, poly"),
     ({"name": "adan"}, "one of sgd, adam, adamw"),
-    ({"warmup_steps": 100}, "leaves nothing"),
     ({"rules": (("nothing", 0.1),)}, "decides for no parameter"),
     ({"rules": (("(", 0.1),)}, "rules"),
   ],
