@@ -339,4 +339,3 @@ def eval_split(config: ConfigDict, built: Experiment) -> str:
   if config.eval.split:
     return config.eval.split
   return "test" if "test" in built.splits else "val"
-

@@ -127,8 +127,8 @@ class Experiment:
   def _create(self) -> State:
     key = jax.random.key(self.seed)
     inputs = self.init_inputs()
-    params = jax.eval_shape(
-      lambda: self.model.init(key, *inputs, train=False)
-    )["params"]
+    params = jax.eval_shape(lambda: self.model.init(key, *inputs, train=False))[
+      "params"
+    ]
     tx = self.make_tx(params)
     return create_state(self.model, tx, inputs, key, self.ema_decay > 0)

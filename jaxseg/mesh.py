@@ -85,6 +85,4 @@ def prefetch(
 
 def to_host(tree: Any) -> Any:
   """Replicated arrays -> NumPy, on every process."""
-  return jax.tree.map(
-    lambda x: np.asarray(x.addressable_data(0)), tree
-  )
+  return jax.tree.map(lambda x: np.asarray(x.addressable_data(0)), tree)

@@ -90,9 +90,7 @@ def leave(status: int) -> int:
   return status
 
 
-def train(
-  config: ConfigDict, workdir: str, argv: Sequence[str] = ()
-) -> int:
+def train(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
   """--mode=train."""
   _no_arguments(argv)
   compilation_cache()
@@ -108,9 +106,7 @@ def train(
   return 0
 
 
-def evaluate(
-  config: ConfigDict, workdir: str, argv: Sequence[str] = ()
-) -> int:
+def evaluate(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
   """--mode=eval: a table, and the same lines in metrics.jsonl."""
   _no_arguments(argv)
   compilation_cache()
@@ -160,9 +156,7 @@ def trained(
   return restored.state
 
 
-def predict(
-  config: ConfigDict, workdir: str, argv: Sequence[str] = ()
-) -> int:
+def predict(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
   """--mode=predict: files, globs, folders, or a split of the data set."""
   compilation_cache()
   console = writers.make_console()
@@ -217,9 +211,7 @@ def split_items(
 
     return load
 
-  return [
-    predict_lib.Item(f"{split}_{i:05d}", loader(i)) for i in range(count)
-  ]
+  return [predict_lib.Item(f"{split}_{i:05d}", loader(i)) for i in range(count)]
 
 
 def predictor(config: ConfigDict) -> Experiment:
@@ -246,9 +238,7 @@ def native_predict(config: ConfigDict, built: Experiment):
   )
 
 
-def export(
-  config: ConfigDict, workdir: str, argv: Sequence[str] = ()
-) -> int:
+def export(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
   """--mode=export: one StableHLO artifact and its sidecar."""
   _no_arguments(argv)
   compilation_cache()

@@ -100,9 +100,7 @@ def make_train_step(
         for name, mean in terms.items()
       }
 
-    counts = jax.tree.map(
-      lambda x: x.sum(0), jax.lax.map(count, (parts, keys))
-    )
+    counts = jax.tree.map(lambda x: x.sum(0), jax.lax.map(count, (parts, keys)))
 
     def one(carry, part):
       grads, model_state = carry

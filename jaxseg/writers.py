@@ -93,9 +93,7 @@ def prepare_workdir(workdir: str | pathlib.Path) -> pathlib.Path:
 class Writers:
   """Writes scalars and pictures of one run. Close it."""
 
-  def __init__(
-    self, workdir: str | pathlib.Path, *, tensorboard: bool = True
-  ):
+  def __init__(self, workdir: str | pathlib.Path, *, tensorboard: bool = True):
     self._path = pathlib.Path(workdir) / "metrics.jsonl"
     self._events: dict[str, Any] = {}
     self._tensorboard = tensorboard and is_main()
@@ -110,9 +108,7 @@ class Writers:
       )
     return self._events[split]
 
-  def scalars(
-    self, step: int, split: str, values: Mapping[str, Any]
-  ) -> None:
+  def scalars(self, step: int, split: str, values: Mapping[str, Any]) -> None:
     """One line of metrics.jsonl, and the same numbers as events."""
     if not is_main():
       return
@@ -206,7 +202,9 @@ def class_table(title: str, result: Mapping[str, float]) -> Table | None:
   for column in ("IoU", "accuracy", "Dice", "truth pixels"):
     table.add_column(column, justify="right")
   for name in names:
-    cells = [result.get(f"{k}/{name}", math.nan) for k in ("iou", "acc", "dice")]
+    cells = [
+      result.get(f"{k}/{name}", math.nan) for k in ("iou", "acc", "dice")
+    ]
     text = ["-" if math.isnan(v) else f"{v:.4f}" for v in cells]
     table.add_row(name, *text, f"{int(result.get(f'pixels/{name}', 0)):,}")
   table.add_section()
@@ -243,9 +241,7 @@ def audit_table(audit: Any) -> Table:
     audit.classes, audit.pixels, audit.shares, audit.images
   ):
     style = "red" if not pixels else None
-    table.add_row(
-      name, f"{pixels:,}", f"{share:.2%}", f"{images}", style=style
-    )
+    table.add_row(name, f"{pixels:,}", f"{share:.2%}", f"{images}", style=style)
   every = audit.ignored + int(audit.pixels.sum())
   table.add_section()
   table.add_row("ignored", f"{audit.ignored:,}", f"{audit.ignored / every:.2%}")

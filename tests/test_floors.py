@@ -55,7 +55,9 @@ FORBIDDEN = {
   ("export", "data"),
   ("predict", "models"),
   ("predict", "tasks"),
-  *((a, b) for a in ("losses", "metrics", "encoders", "viz") for b in ("data",)),
+  *(
+    (a, b) for a in ("losses", "metrics", "encoders", "viz") for b in ("data",)
+  ),
 }
 # Outside packages, and who alone may import them.
 RESERVED = {
@@ -121,7 +123,8 @@ def test_no_circles_between_modules():
   }
   names = {k.removesuffix(".__init__"): p for k, p in names.items()}
   edges = {
-    k: {n for n in imports(p) if n in names and n != k} for k, p in names.items()
+    k: {n for n in imports(p) if n in names and n != k}
+    for k, p in names.items()
   }
   # A package's __init__ may gather its own modules.
   edges = {
@@ -131,9 +134,7 @@ def test_no_circles_between_modules():
   done: set[str] = set()
   while len(done) < len(edges):
     ready = {
-      k
-      for k, v in edges.items()
-      if k not in done and v - {"jaxseg"} <= done
+      k for k, v in edges.items() if k not in done and v - {"jaxseg"} <= done
     }
     assert ready, f"a circle among {sorted(edges.keys() - done)}"
     done |= ready

@@ -77,6 +77,19 @@ def run(model=None, devices=1, steps=1, data=None, task=None, **kwargs):
   return mesh_lib.to_host(now), mesh_lib.to_host(logs)
 
 
+def initial():
+  """The state before any step, compiled: eager initialization is slow."""
+  return jax.jit(
+    lambda: state.create_state(
+      Net(),
+      optax.sgd(0.5),
+      (jnp.zeros((1, 8, 8, 3)),),
+      jax.random.key(0),
+      False,
+    )
+  )()
+
+
 def close(a, b, atol=1e-6):
   jax.tree.map(
     lambda x, y: np.testing.assert_allclose(x, y, atol=atol, rtol=1e-5), a, b
@@ -125,12 +138,10 @@ def test_loss_is_per_pixel_not_per_image():
   data = batch()
   _, logs = run(data=data)
   model = Net()
-  variables = model.init(
-    jax.random.key(0), jnp.zeros((1, 8, 8, 3)), train=False
-  )
+  variables = {"params": initial().params}
   image = jnp.asarray(data["image"], jnp.float32) / 255
-  logits = model.apply(variables, image, train=False)["logits"]
-  logp = np.asarray(jax.nn.log_softmax(logits), np.float64)
+  apply = jax.jit(lambda v, x: model.apply(v, x, train=False)["logits"])
+  logp = np.asarray(jax.nn.log_softmax(apply(variables, image)), np.float64)
   total, pixels = 0.0, 0
   for index in np.argwhere(data["label"] != IGNORE):
     total -= logp[(*index, data["label"][tuple(index)])]
@@ -143,9 +154,7 @@ def test_not_finite_changes_nothing_and_says_so():
   bad = {**data, "image": data["image"].astype(np.float32)}
   bad["image"][2, 0, 0, 0] = np.nan
   after, logs = run(data=bad)
-  fresh = state.create_state(
-    Net(), optax.sgd(0.5), (jnp.zeros((1, 8, 8, 3)),), jax.random.key(0), False
-  )
+  fresh = initial()
   assert not logs["finite"]
   assert int(after.step) == 0
   close(after.params, fresh.params, atol=0)
@@ -178,9 +187,7 @@ def test_ema_follows_its_formula():
   out, _ = run(steps=2, ema_decay=0.9)
   first, _ = run(steps=1)
   second, _ = run(steps=2)
-  start = state.create_state(
-    Net(), optax.sgd(0.5), (jnp.zeros((1, 8, 8, 3)),), jax.random.key(0), False
-  )
+  start = initial()
 
   def average(p0, p1, p2):
     e = 0.1 * p0 + 0.9 * p1  # decay (1 + 0) / (10 + 0)
@@ -202,7 +209,9 @@ def test_frozen_parameters_stay_and_the_rest_moves():
     lambda: model.init(jax.random.key(0), *inputs, train=False)
   )["params"]
   tx = optim.make_optimizer(options, 10, shapes)
-  now = state.create_state(model, tx, inputs, jax.random.key(0), False)
+  now = jax.jit(
+    lambda: state.create_state(model, tx, inputs, jax.random.key(0), False)
+  )()
   task = Semantic(CLASSES, PALETTE)
   fn = jax.jit(step.make_train_step(model, task, tx, lambda s: 0.1, seed=0))
   after, _ = fn(now, mesh_lib.put_batch(mesh, batch()))

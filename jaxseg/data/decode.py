@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import cv2
 import numpy as np
 
 from jaxseg.data import images
@@ -96,7 +97,10 @@ class Decoder:
     if self.colors:
       return images.read_mask(value, self.colors).astype(np.uint8)
     ids = images.read_mask(value)
-    label = self._lut[ids]
+    if ids.dtype == np.uint8:
+      label = cv2.LUT(ids, self._lut[:256])  # ten times faster than indexing
+    else:
+      label = self._lut[ids]
     if (label == UNKNOWN).any():
       values, counts = np.unique(ids[label == UNKNOWN], return_counts=True)
       found = ", ".join(f"{v} ({c} pixels)" for v, c in zip(values, counts))

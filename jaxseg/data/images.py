@@ -28,6 +28,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp")
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8\xff"
 _TIFF = (b"II*\0", b"MM\0*")
+# Straight to RGB where OpenCV can: a pass over the pixels less.
+_RGB = getattr(cv2, "IMREAD_COLOR_RGB", cv2.IMREAD_COLOR)
 _KINDS = "a JPEG, PNG, BMP, TIFF or WebP image"
 
 
@@ -46,7 +48,7 @@ def read_image(source: Source, name: str | None = None) -> np.ndarray:
     UserError: missing, empty, cut off, or not an image that can be decoded.
   """
   data, name = _load(source, name)
-  flags = cv2.IMREAD_COLOR
+  flags = _RGB
   if data[:4] in _TIFF or (data[:8] == _PNG and data[24:25] == b"\x10"):
     flags |= cv2.IMREAD_ANYDEPTH  # rarely: OpenCV alone would cut, not round
   image = _decode(data, flags, name)
@@ -57,7 +59,9 @@ def read_image(source: Source, name: str | None = None) -> np.ndarray:
       f"{name} holds {image.dtype} pixels, not 8 or 16 bit integers: rescale "
       "it to 8 bits and save it as PNG."
     )
-  return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+  if _RGB == cv2.IMREAD_COLOR:  # before OpenCV 4.11
+    image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+  return image
 
 
 def read_mask(

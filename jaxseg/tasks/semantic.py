@@ -117,5 +117,3 @@ class Semantic:
         ]
       )
     return pictures
-
-

@@ -10,7 +10,9 @@ from jaxseg.data import audit, decode, pipeline, transforms
 from jaxseg.data.pipeline import Shard
 from jaxseg.types import IGNORE, UserError
 
-AUGMENT = transforms.parse("random_scale(0.5, 2)|crop|flip|photometric", (16, 16))
+AUGMENT = transforms.parse(
+  "random_scale(0.5, 2)|crop|flip|photometric", (16, 16)
+)
 PLAIN = transforms.parse("", (16, 20))
 
 
@@ -98,12 +100,19 @@ def test_evaluation_sees_each_example_exactly_once(n, hosts):
   for p in range(hosts):
     batches = list(
       pipeline.eval_batches(
-        Memory(n), DECODER, PLAIN, batch_size=4, shard=Shard(p, hosts), threads=1
+        Memory(n),
+        DECODER,
+        PLAIN,
+        batch_size=4,
+        shard=Shard(p, hosts),
+        threads=1,
       )
     )
     lengths.append(len(batches))
     assert {len(b["_mask"]) for b in batches} == {4 // hosts}
-    seen += [i for b in batches for i, real in zip(b["_id"], b["_mask"]) if real]
+    seen += [
+      i for b in batches for i, real in zip(b["_id"], b["_mask"]) if real
+    ]
   assert sorted(seen) == list(range(n))
   assert set(lengths) == {pipeline.num_eval_batches(n, 4)}
 
@@ -128,7 +137,7 @@ def test_sizes_that_differ_are_named():
 def test_mixed_sizes_need_a_transform():
   source = Memory(4)
   source.items[2] = Memory(1, size=(24, 20))[0]
-  with pytest.raises(UserError, match="different sizes.*resize"):
+  with pytest.raises(UserError, match=r"different sizes.*resize"):
     take(1, source=source, transform=PLAIN)
 
 

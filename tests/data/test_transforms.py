@@ -42,7 +42,9 @@ def test_image_and_label_move_together(text, seed):
   close = np.abs(out["image"][..., 0].astype(int) - painted) <= 16
   # Pixels whose 8x8 block ends in their neighbourhood are mixtures.
   assert close[valid].mean() > 0.7
-  moved = np.abs(np.roll(out["image"][..., 0], 9, 1).astype(int) - painted) <= 16
+  moved = (
+    np.abs(np.roll(out["image"][..., 0], 9, 1).astype(int) - painted) <= 16
+  )
   assert close[valid].mean() > moved[valid].mean() + 0.1  # shifted: worse
 
 

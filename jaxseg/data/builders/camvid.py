@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Iterator
+from typing import ClassVar
 
 import tensorflow_datasets as tfds
 
@@ -51,7 +52,7 @@ class JaxsegCamvid(tfds.core.GeneratorBasedBuilder):
 
   name = "jaxseg_camvid"
   VERSION = tfds.core.Version("1.0.0")
-  RELEASE_NOTES = {"1.0.0": "First version."}
+  RELEASE_NOTES: ClassVar = {"1.0.0": "First version."}
   MANUAL_DOWNLOAD_INSTRUCTIONS = "Pass the raw folder to jaxseg.data.prepare."
 
   def _info(self) -> tfds.core.DatasetInfo:
@@ -69,7 +70,7 @@ class JaxsegCamvid(tfds.core.GeneratorBasedBuilder):
       homepage="http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/",
     )
 
-  def _split_generators(self, dl_manager):  # noqa: ANN001 - TFDS's signature
+  def _split_generators(self, dl_manager):
     raw = pathlib.Path(dl_manager.manual_dir)
     present = [s for s in SPLITS if (raw / f"{s}.txt").is_file()]
     if "train" not in present:

@@ -45,9 +45,7 @@ def _near(rng, color, spread=0.05) -> np.ndarray:
   return _linear(np.clip(np.asarray(color) + jitter, 0.03, 0.97))
 
 
-def _vivid(
-  rng, hue, saturation=(0.55, 0.95), value=(0.45, 0.95)
-) -> np.ndarray:
+def _vivid(rng, hue, saturation=(0.55, 0.95), value=(0.45, 0.95)) -> np.ndarray:
   hue = (hue + rng.normal(0.0, 0.03)) % 1.0
   hsv = hue, rng.uniform(*saturation), rng.uniform(*value)
   return _linear(colorsys.hsv_to_rgb(*hsv))

@@ -1,0 +1,1 @@
+"""Benchmarks: one command each, the peer in the same run, JSON out."""
