@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from typing import Any
 
 from absl import app, flags, logging
 from ml_collections import config_flags
@@ -66,6 +67,19 @@ def _unknown_key(text: str, argv: list[str]) -> str:
   )
 
 
+def _length(config: Any, argv: list[str]) -> None:
+  """--config.steps overrules the file's epochs, and the other way round."""
+  given = {
+    name
+    for name in ("steps", "epochs")
+    if any(a.lstrip("-").split("=")[0] == f"config.{name}" for a in argv)
+  }
+  if given == {"steps"}:
+    config.epochs = None
+  elif given == {"epochs"}:
+    config.steps = None
+
+
 def _config_path(argv: list[str]) -> str:
   """What --config names, the last time."""
   path = ""
@@ -105,7 +119,9 @@ def main(argv: list[str]) -> int:
           "--config=configs/unet_scenes.py --workdir=runs/scenes"
         )
     run.distributed(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
-    return run.MODES[_MODE.value](_CONFIG.value, _WORKDIR.value, argv[1:])
+    config = _CONFIG.value
+    _length(config, sys.argv)
+    return run.MODES[_MODE.value](config, _WORKDIR.value, argv[1:])
   except UserError as e:
     return run.leave(_fail(str(e)))
   except KeyboardInterrupt:

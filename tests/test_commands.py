@@ -80,7 +80,10 @@ SIMPLE = {
   "devices": (["--config.devices=5"], ["config.devices = 5", "2 cpu"]),
   "size": (["--config.data.size=1,2,3"], ["config.data.size"]),
   "neither": (["--config.steps=0"], ["neither", "config.epochs"]),
-  "both": (["--config.epochs=2"], ["both", "config.steps"]),
+  "both": (
+    ["--config.epochs=2", "--config.steps=2"],
+    ["both", "config.steps"],
+  ),
   "never": (["--config.eval.every=0"], ["config.eval.every = 0"]),
   "images": (["--config.data.images=/none"], ["data.images", "/none"]),
   "classes": (["--config.data.classes=one"], ["data.classes", "two"]),

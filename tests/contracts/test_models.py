@@ -135,10 +135,8 @@ def test_registry_refuses_unknown_fields_and_small_images(name):
     model.init(jax.random.key(0), small, train=False)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["unet"])
-def test_overfits_three_images(name):
-  """Three images of a bright square: above 0.95 mean IoU after 150 steps."""
+def overfit(model, steps=150):
+  """Mean IoU on three images of a bright square after training on them."""
   rng = np.random.default_rng(0)
   label = np.zeros((3, 32, 32), np.int32)
   for i in range(3):
@@ -147,34 +145,48 @@ def test_overfits_three_images(name):
   colours = np.array([[0.1, 0.2, 0.1], [0.9, 0.3, 0.2], [0.2, 0.4, 0.9]])
   image = colours[label] + rng.normal(0, 0.05, (*label.shape, 3))
   image = image.astype(np.float32)
-  fields = {**TINY[name], "width": 8}
-  model = MODELS[name](outputs={"logits": 3}, **fields)
-  variables = jax.jit(lambda k: model.init(k, image, train=False))(
+  variables = jax.jit(lambda k: dict(model.init(k, image, train=False)))(
     jax.random.key(0)
   )
-  predict = jax.jit(
-    lambda p: model.apply({"params": p}, image, train=False)["logits"]
-  )
-
+  params = variables.pop("params")
   optimizer = optax.adam(3e-3)
 
   @jax.jit
-  def step(params, state):
+  def step(params, rest, state):
     def loss(params):
-      out = model.apply({"params": params}, image, train=True)
-      return losses.cross_entropy(out["logits"], label).compute()
+      out, updated = model.apply(
+        {"params": params, **rest}, image, train=True, mutable=list(rest)
+      )
+      value = losses.cross_entropy(out["logits"], label).compute()
+      return value, (updated, out["logits"])
 
-    grads = jax.grad(loss)(params)
+    grads, (rest, logits) = jax.grad(loss, has_aux=True)(params)
     updates, state = optimizer.update(grads, state)
-    return optax.apply_updates(params, updates), state
+    return optax.apply_updates(params, updates), rest, state, logits
 
-  params = variables["params"]
   state = optimizer.init(params)
-  for _ in range(150):
-    params, state = step(params, state)
-  got = np.argmax(predict(params), -1)
-  iou = [
-    ((got == k) & (label == k)).sum() / ((got == k) | (label == k)).sum()
-    for k in range(3)
-  ]
-  assert np.mean(iou) > 0.95
+  for _ in range(steps):
+    params, variables, state, logits = step(params, variables, state)
+  got = np.argmax(logits, -1)
+  return np.mean(
+    [
+      ((got == k) & (label == k)).sum() / ((got == k) | (label == k)).sum()
+      for k in range(3)
+    ]
+  )
+
+
+@pytest.mark.slow
+def test_unet_overfits_three_images():
+  model = MODELS["unet"](outputs={"logits": 3}, **{**TINY["unet"], "width": 8})
+  assert overfit(model) > 0.95
+
+
+@pytest.mark.slow
+def test_fcn_overfits_as_far_as_its_stride_allows():
+  """8s draws the squares; 32s cannot, they are half of its one cell wide."""
+  fields = {**TINY["fcn8s"], "width": 8, "fc_width": 64, "batch_norm": True}
+  fine = overfit(MODELS["fcn8s"](outputs={"logits": 3}, **fields), steps=80)
+  coarse = overfit(MODELS["fcn32s"](outputs={"logits": 3}, **fields), steps=40)
+  assert fine > 0.95
+  assert coarse < fine - 0.1
