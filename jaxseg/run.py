@@ -16,12 +16,12 @@ from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from jaxseg import build, checkpoint, inference, native, writers
+from jaxseg import build, checkpoint, inference, interrupt, native, writers
 from jaxseg import evaluate as evaluate_lib
 from jaxseg import export as export_lib
 from jaxseg import predict as predict_lib
 from jaxseg import train as train_lib
-from jaxseg.data import decode, prepare, sources, transforms
+from jaxseg.data import decode, geometry, prepare, sources
 from jaxseg.experiment import Experiment
 from jaxseg.state import State
 from jaxseg.types import UserError
@@ -100,9 +100,9 @@ def train(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
   built = build.experiment(config)
   try:
     train_lib.train(built, workdir, console)
-  except train_lib.Interrupted as e:
+  except interrupt.Interrupted as e:
     console.print(str(e))
-    return train_lib.SIGTERM_STATUS
+    return interrupt.STATUS
   return 0
 
 
@@ -234,7 +234,7 @@ def native_predict(config: ConfigDict, built: Experiment):
     forward,
     built.task,
     built.size,
-    lambda image, size: transforms.resize({"image": image}, size)["image"],
+    lambda image, size: geometry.resize({"image": image}, size)["image"],
   )
 
 

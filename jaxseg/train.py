@@ -9,73 +9,24 @@ stops the run with the step, the terms and the ids of the batch.
 from __future__ import annotations
 
 import collections
-import contextlib
-import dataclasses
 import json
 import math
 import pathlib
-import signal
 import time
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import jax
 import numpy as np
-from jax.experimental import multihost_utils
 from rich.console import Console
 
+from jaxseg import interrupt, meter, writers
 from jaxseg import mesh as mesh_lib
-from jaxseg import writers
 from jaxseg.checkpoint import Checkpoints
 from jaxseg.evaluate import Evaluator, evaluate
 from jaxseg.experiment import Experiment
 from jaxseg.state import State, count
 from jaxseg.step import make_train_step
 from jaxseg.types import UserError
-
-SIGTERM_STATUS = 128 + signal.SIGTERM
-AGREE_EVERY = 10  # steps between the hosts' agreements to stop
-
-
-class Interrupted(Exception):
-  """SIGTERM came: the state is saved, the process leaves."""
-
-
-@dataclasses.dataclass
-class Flag:
-  """Set by the signal handler, read between steps."""
-
-  raised: bool = False
-
-
-@contextlib.contextmanager
-def sigterm_flag() -> Iterator[Flag]:
-  """While it lasts, SIGTERM raises a flag and does not kill."""
-  flag = Flag()
-
-  def handler(signum, frame):
-    del signum, frame
-    flag.raised = True
-
-  try:
-    before = signal.signal(signal.SIGTERM, handler)
-  except ValueError:  # not the main thread, as in a notebook: no handler
-    yield flag
-    return
-  try:
-    yield flag
-  finally:
-    signal.signal(signal.SIGTERM, before)
-
-
-def _agreed(flag: Flag, step: int) -> bool:
-  """Whether to stop now; all hosts answer alike."""
-  if jax.process_count() == 1:
-    return flag.raised
-  if step % AGREE_EVERY:
-    return False
-  flags = multihost_utils.process_allgather(np.asarray(flag.raised))
-  return bool(np.any(flags))
 
 
 def position(experiment: Experiment, step: int) -> dict[str, Any]:
@@ -109,59 +60,6 @@ def restore_or_start(
     )
   console.print(f"Going on from step {step} ({restored.path}).")
   return restored.state, restored.info
-
-
-class Meter:
-  """Sums of the logs since the last line, and the speed.
-
-  `sums` and `n` go into the checkpoints: the line that follows a restart is
-  the line that the uninterrupted run writes.
-  """
-
-  def __init__(self, sums: Mapping[str, float] | None = None, n: int = 0):
-    self._sums = collections.defaultdict(float, sums or {})
-    self._n = n
-    self._timed = 0  # steps since the clock was started
-    self._since = time.perf_counter()
-    self._paused = 0
-
-  def kept(self) -> dict[str, Any]:
-    """What to give to the next Meter."""
-    return {"sums": dict(self._sums), "n": self._n}
-
-  def add(self, logs: dict[str, Any]) -> None:
-    """One step's logs."""
-    for key, value in logs.items():
-      self._sums[key] += float(value)
-    self._n += 1
-    self._timed += 1
-
-  def start(self) -> None:
-    """Starts the clock: what came before, such as compilation, is no speed."""
-    self._timed, self._since = 0, time.perf_counter()
-
-  def take(self, batch_size: int) -> dict[str, float]:
-    """Means since the last call, with images_per_second."""
-    now = time.perf_counter()
-    n = max(self._n, 1)
-    out = {key: value / n for key, value in self._sums.items()}
-    out["images_per_second"] = self._timed * batch_size / (now - self._since)
-    self._sums.clear()
-    self._n = 0
-    self.start()
-    return out
-
-  @contextlib.contextmanager
-  def paused(self) -> Iterator[None]:
-    """Leaves out the time of something that is not training; may nest."""
-    mark = time.perf_counter()
-    self._paused += 1
-    try:
-      yield
-    finally:
-      self._paused -= 1
-      if not self._paused:
-        self._since += time.perf_counter() - mark
 
 
 def _non_finite(
@@ -213,7 +111,7 @@ def train(
 
   Raises:
     UserError: what the user can mend.
-    Interrupted: SIGTERM.
+    interrupt.Interrupted: SIGTERM.
   """
   console = console or writers.make_console()
   workdir = writers.prepare_workdir(workdir)
@@ -237,7 +135,7 @@ def train(
       console.print(f"The run is complete: {start} steps.")
     elif start == 0 and (report := experiment.audit()) is not None:
       console.print(writers.audit_table(report))
-    with sigterm_flag() as flag:
+    with interrupt.sigterm_flag() as flag:
       loop = _Loop(experiment, checkpoints, out, console, flag, info)
       return loop.run(state, start)
   finally:
@@ -255,7 +153,7 @@ class _Loop:
     self.console = console
     self.flag = flag
     was = info.get("position", {})
-    self.meter = Meter(**was.get("meter", {}))
+    self.meter = meter.Meter(**was.get("meter", {}))
     self.evaluator = Evaluator(experiment, console)
     self.result: dict[str, float] = dict(info.get("metrics", {}))
     self.evaluated = was.get("evaluated", 0)  # the step of `result`
@@ -299,10 +197,10 @@ class _Loop:
         last = step == experiment.steps
         if last or step % experiment.log_every == 0:
           self.log(step, bar, job)
-        if _agreed(self.flag, step) and not last:
+        if interrupt.agreed(self.flag, step) and not last:
           self.save(state, step)
           self.checkpoints.wait()
-          raise Interrupted(
+          raise interrupt.Interrupted(
             f"SIGTERM: saved step {step} of {experiment.steps}; the same "
             "command goes on from there."
           )

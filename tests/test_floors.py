@@ -29,6 +29,8 @@ FLOORS = {
   "native": 3,
   "step": 3,
   "experiment": 3,
+  "interrupt": 3,
+  "meter": 3,
   "train": 4,
   "evaluate": 4,
   "predict": 4,

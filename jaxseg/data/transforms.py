@@ -1,12 +1,7 @@
-"""Transforms on a dict of fields: one example on the host, NumPy and OpenCV.
+"""Transforms by name: one example on the host, written as text in a config.
 
-Each kind of field has its own geometry. Images and colours are interpolated;
-labels, instances, depth and normals take the nearest pixel, so that a value
-that was not there before never appears; flips negate the x of normals; points
-and boxes move with the pixels; intrinsics follow the crop and the scale.
-Pixel i covers [i, i + 1): its centre is at i + 0.5.
-
-A pipeline is written as text: 'random_scale(0.5, 2)|crop|flip|photometric'.
+'random_scale(0.5, 2)|crop|flip|photometric' is a pipeline; each part is a name
+of TRANSFORMS or a call with literals. What moves pixels is in geometry.
 """
 
 from __future__ import annotations
@@ -15,212 +10,34 @@ import ast
 import difflib
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import cv2
 import numpy as np
 
-from jaxseg.types import IGNORE, UserError
+from jaxseg.data import geometry
+from jaxseg.data.geometry import Fields, Size
+from jaxseg.types import UserError
 
-Fields = dict[str, Any]
 Transform = Callable[[Fields, np.random.Generator], Fields]
-Size = tuple[int, int]
-
-# What fills the ground outside the picture, by kind of map.
-MAPS = {"label": IGNORE, "instance": 0, "depth": 0.0, "normal": 0.0}
-
-
-def size_of(fields: Fields) -> Size:
-  """(h, w) of the example."""
-  return fields["image"].shape[:2]
-
-
-def _affine_points(
-  fields: Fields, sy: float, sx: float, dy: float, dx: float
-) -> Fields:
-  """Moves points, boxes and intrinsics by y -> sy y + dy, x -> sx x + dx."""
-  out = dict(fields)
-  if "keypoints" in out:
-    points = np.array(out["keypoints"], np.float32)
-    points[..., 0] = points[..., 0] * sx + dx
-    points[..., 1] = points[..., 1] * sy + dy
-    out["keypoints"] = points
-  if "boxes" in out:
-    boxes = np.array(out["boxes"], np.float32)
-    boxes[:, [0, 2]] = boxes[:, [0, 2]] * sy + dy
-    boxes[:, [1, 3]] = boxes[:, [1, 3]] * sx + dx
-    out["boxes"] = boxes
-  if "camera" in out:
-    fx, fy, cx, cy = np.asarray(out["camera"], np.float32)
-    out["camera"] = np.array(
-      [fx * sx, fy * sy, cx * sx + dx, cy * sy + dy], np.float32
-    )
-  return out
-
-
-def resize(fields: Fields, size: Size, smooth: bool = True) -> Fields:
-  """Stretches an example to `size`; label maps by nearest pixel centre.
-
-  Args:
-    fields: the example.
-    size: (h, w).
-    smooth: average over pixel areas when shrinking (no aliasing); False is
-      bilinear, three times faster, good for mild factors.
-  """
-  h, w = size_of(fields)
-  if (h, w) == tuple(size):
-    return fields
-  sy, sx = size[0] / h, size[1] / w
-  out = _affine_points(fields, sy, sx, 0.0, 0.0)
-  shrinks = smooth and sy < 1 and sx < 1
-  out["image"] = cv2.resize(
-    out["image"],
-    (size[1], size[0]),
-    interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
-  )
-  for key in MAPS:
-    if key in out:
-      out[key] = nearest(out[key], size)
-  return out
-
-
-def nearest(array: np.ndarray, size: Size) -> np.ndarray:
-  """Takes, for each output pixel, the input pixel that holds its centre.
-
-  The rule of torch's 'nearest-exact' and of jax.image's 'nearest'.
-  """
-  h, w = array.shape[:2]
-  rows = (2 * np.arange(size[0]) + 1) * h // (2 * size[0])
-  cols = (2 * np.arange(size[1]) + 1) * w // (2 * size[1])
-  return array[rows][:, cols]  # one axis at a time: seven times faster
-
-
-def crop(fields: Fields, y: int, x: int, size: Size) -> Fields:
-  """The window (y, x, size); what lies outside is mean grey and ignore.
-
-  y and x may be negative, and the window may pass the lower right corner.
-  """
-  h, w = size_of(fields)
-  if (y, x) == (0, 0) and (h, w) == tuple(size):
-    return fields
-  out = _affine_points(fields, 1.0, 1.0, -float(y), -float(x))
-  for key in ("image", *MAPS):
-    if key in out:
-      fill = 128 if key == "image" else MAPS[key]
-      out[key] = _window(out[key], y, x, size, fill)
-  return out
-
-
-def _window(
-  array: np.ndarray, y: int, x: int, size: Size, fill: float
-) -> np.ndarray:
-  h, w = array.shape[:2]
-  y0, x0 = max(y, 0), max(x, 0)
-  y1, x1 = min(y + size[0], h), min(x + size[1], w)
-  part = array[y0:y1, x0:x1]
-  if part.shape[:2] == tuple(size):
-    return part
-  out = np.full((*size, *array.shape[2:]), fill, array.dtype)
-  out[y0 - y : y1 - y, x0 - x : x1 - x] = part
-  return out
-
-
-def flip_lr(fields: Fields) -> Fields:
-  """Mirrors an example left to right."""
-  w = size_of(fields)[1]
-  out = dict(fields)
-  for key in ("image", *MAPS):
-    if key in out:
-      out[key] = out[key][:, ::-1]
-  if "normal" in out:
-    out["normal"] = out["normal"] * np.array([-1, 1, 1], np.float32)
-  if "keypoints" in out:
-    points = np.array(out["keypoints"], np.float32)
-    points[..., 0] = w - points[..., 0]
-    pairs = out.get("flip_pairs")
-    if pairs is not None:
-      order = np.arange(points.shape[-2])
-      for a, b in pairs:
-        order[a], order[b] = b, a
-      points = points[..., order, :]
-    out["keypoints"] = points
-  if "boxes" in out:
-    boxes = np.array(out["boxes"], np.float32)
-    boxes[:, [1, 3]] = w - boxes[:, [3, 1]]
-    out["boxes"] = boxes
-  if "camera" in out:
-    fx, fy, cx, cy = np.asarray(out["camera"], np.float32)
-    out["camera"] = np.array([fx, fy, w - cx, cy], np.float32)
-  return out
-
-
-def rotate_by(fields: Fields, angle_deg: float) -> Fields:
-  """Turns an example about its centre, counter-clockwise as seen.
-
-  Corners that come from outside are mean grey and ignore. Normals turn with
-  the picture; boxes and intrinsics cannot follow and are refused.
-  """
-  for key in ("boxes", "camera"):
-    if key in fields:
-      raise UserError(
-        f"transform rotate cannot turn {key!r}: leave it out of the "
-        "transforms of this task."
-      )
-  h, w = size_of(fields)
-  # OpenCV's coordinates have pixel centres at integers.
-  matrix = cv2.getRotationMatrix2D(((w - 1) / 2, (h - 1) / 2), angle_deg, 1.0)
-  out = dict(fields)
-  for key in ("image", *MAPS):
-    if key not in out:
-      continue
-    fill = 128 if key == "image" else MAPS[key]
-    array = out[key]
-    if array.dtype == np.int32:  # warpAffine has no int32: ids go as float64
-      array = array.astype(np.float64)
-    turned = cv2.warpAffine(
-      array,
-      matrix,
-      (w, h),
-      flags=cv2.INTER_LINEAR if key == "image" else cv2.INTER_NEAREST,
-      borderMode=cv2.BORDER_CONSTANT,
-      borderValue=(fill,) * 4,
-    )
-    out[key] = turned.astype(out[key].dtype)
-  a = np.deg2rad(angle_deg)
-  # x right, y down: counter-clockwise as seen is (x, y) -> (cx+sy, -sx+cy).
-  turn = np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]], np.float32)
-  if "normal" in out:
-    normal = np.array(out["normal"])
-    normal[..., :2] = normal[..., :2] @ turn.T
-    out["normal"] = normal
-  if "keypoints" in out:
-    points = np.array(out["keypoints"], np.float32)
-    centre = np.array([w / 2, h / 2], np.float32)
-    points[..., :2] = (points[..., :2] - centre) @ turn.T + centre
-    out["keypoints"] = points
-  return out
-
-
-# --- What can be named in a config: factories that take the network's size ---
 
 
 def _resize(size: Size, height: int = 0, width: int = 0) -> Transform:
   """resize, resize(128), resize(128, 160): stretch to that size."""
   target = (height, width or height) if height else size
-  return lambda fields, rng: resize(fields, target)
+  return lambda fields, rng: geometry.resize(fields, target)
 
 
 def _pad(size: Size) -> Transform:
   """pad: keep the scale; fill at the right and below up to the size."""
 
   def apply(fields: Fields, rng: np.random.Generator) -> Fields:
-    h, w = size_of(fields)
+    h, w = geometry.size_of(fields)
     if h > size[0] or w > size[1]:
       raise UserError(
         f"transform pad: the image is {h}x{w}, larger than config.data.size = "
         f"{size[0]}x{size[1]}. Raise the size, or use 'resize'."
       )
-    return crop(fields, 0, 0, size)
+    return geometry.crop(fields, 0, 0, size)
 
   return apply
 
@@ -231,10 +48,10 @@ def _crop(size: Size, height: int = 0, width: int = 0) -> Transform:
 
   def apply(fields: Fields, rng: np.random.Generator) -> Fields:
     offsets = []
-    for have, want in zip(size_of(fields), target):
+    for have, want in zip(geometry.size_of(fields), target):
       low, high = min(0, have - want), max(0, have - want)
       offsets.append(int(rng.integers(low, high + 1)))
-    return crop(fields, offsets[0], offsets[1], target)
+    return geometry.crop(fields, offsets[0], offsets[1], target)
 
   return apply
 
@@ -250,7 +67,7 @@ def _random_scale(
     raise UserError(f"random_scale({low}, {high}): expected 0 < low <= high.")
 
   def apply(fields: Fields, rng: np.random.Generator) -> Fields:
-    h, w = size_of(fields)
+    h, w = geometry.size_of(fields)
     scale = float(np.exp(rng.uniform(np.log(low), np.log(high))))
     ratio = float(np.exp(rng.uniform(-stretch, stretch) / 2))
     target = (
@@ -258,21 +75,23 @@ def _random_scale(
       max(1, round(w * scale / ratio)),
     )
     # Augmentation, many times an epoch: bilinear unless it would alias.
-    return resize(fields, target, smooth=scale <= 0.5)
+    return geometry.resize(fields, target, smooth=scale <= 0.5)
 
   return apply
 
 
 def _flip(size: Size, p: float = 0.5) -> Transform:
   """flip: mirror left to right with probability p."""
-  return lambda fields, rng: flip_lr(fields) if rng.random() < p else fields
+  return lambda fields, rng: (
+    geometry.flip_lr(fields) if rng.random() < p else fields
+  )
 
 
 def _rotate(size: Size, max_deg: float = 10.0) -> Transform:
   """rotate(10): turn by an angle within +-10 degrees."""
 
   def apply(fields: Fields, rng: np.random.Generator) -> Fields:
-    return rotate_by(fields, float(rng.uniform(-max_deg, max_deg)))
+    return geometry.rotate_by(fields, float(rng.uniform(-max_deg, max_deg)))
 
   return apply
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxseg.data import transforms
+from jaxseg.data import geometry, transforms
 from jaxseg.types import IGNORE, UserError
 
 ALL = "random_scale(0.5, 2, 0.3)|rotate(20)|crop|flip|photometric"
@@ -51,14 +51,14 @@ def test_image_and_label_move_together(text, seed):
 def test_nearest_takes_the_pixel_that_holds_the_centre():
   row = np.arange(6)[None].repeat(2, 0)
   # 6 -> 4: centres at 0.75, 2.25, 3.75, 5.25; 6 -> 9: (i + .5) * 2 / 3.
-  assert transforms.nearest(row, (1, 4)).tolist() == [[0, 2, 3, 5]]
-  assert transforms.nearest(row, (1, 9))[0].tolist() == [
+  assert geometry.nearest(row, (1, 4)).tolist() == [[0, 2, 3, 5]]
+  assert geometry.nearest(row, (1, 9))[0].tolist() == [
     0, 1, 1, 2, 3, 3, 4, 5, 5,
   ]  # fmt: skip
 
 
 def test_crop_outside_is_ignore_and_grey():
-  out = transforms.crop(picture(4, 5), -1, 2, (6, 6))
+  out = geometry.crop(picture(4, 5), -1, 2, (6, 6))
   assert (out["label"][0] == IGNORE).all()
   assert (out["label"][5] == IGNORE).all()
   assert (out["label"][:, 3:] == IGNORE).all()
@@ -70,7 +70,7 @@ def test_flip_negates_normals_swaps_sides_and_mirrors_the_camera():
   normal = np.zeros((4, 6, 3), np.float32)
   normal[..., 0], normal[..., 2] = 0.6, -0.8
   points = np.array([[[1.0, 2.0, 2.0], [4.5, 3.0, 1.0]]], np.float32)
-  out = transforms.flip_lr(
+  out = geometry.flip_lr(
     {
       "image": np.zeros((4, 6, 3), np.uint8),
       "normal": normal,
@@ -88,7 +88,7 @@ def test_flip_negates_normals_swaps_sides_and_mirrors_the_camera():
 
 def test_flip_twice_is_the_identity():
   fields = picture()
-  twice = transforms.flip_lr(transforms.flip_lr(fields))
+  twice = geometry.flip_lr(geometry.flip_lr(fields))
   assert (twice["image"] == fields["image"]).all()
   assert (twice["label"] == fields["label"]).all()
 
@@ -101,9 +101,9 @@ def test_points_follow_resize_crop_and_rotation():
     "image": image,
     "keypoints": np.array([[[32.5, 22.5, 2.0]]], np.float32),
   }
-  fields = transforms.resize(fields, (120, 200))
-  fields = transforms.crop(fields, 10, 20, (100, 150))
-  fields = transforms.rotate_by(fields, 15.0)
+  fields = geometry.resize(fields, (120, 200))
+  fields = geometry.crop(fields, 10, 20, (100, 150))
+  fields = geometry.rotate_by(fields, 15.0)
   y, x = np.nonzero(fields["image"][..., 0] > 200)
   found = np.array([x.mean() + 0.5, y.mean() + 0.5])
   np.testing.assert_allclose(found, fields["keypoints"][0, 0, :2], atol=0.6)
@@ -113,7 +113,7 @@ def test_rotation_turns_normals_with_the_picture():
   normal = np.zeros((21, 21, 3), np.float32)
   normal[..., 0] = 1  # to the right
   fields = {"image": np.zeros((21, 21, 3), np.uint8), "normal": normal}
-  out = transforms.rotate_by(fields, 90.0)  # counter-clockwise: now up
+  out = geometry.rotate_by(fields, 90.0)  # counter-clockwise: now up
   np.testing.assert_allclose(out["normal"][10, 10], [0, -1, 0], atol=1e-6)
 
 
@@ -123,7 +123,7 @@ def test_resize_scales_intrinsics_not_depth():
     "depth": np.full((10, 20), 7.0, np.float32),
     "camera": np.array([20, 20, 10, 5], np.float32),
   }
-  out = transforms.resize(fields, (20, 10))
+  out = geometry.resize(fields, (20, 10))
   np.testing.assert_allclose(out["camera"], [10, 40, 5, 10])
   assert (out["depth"] == 7).all()
 

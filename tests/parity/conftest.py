@@ -1,4 +1,4 @@
-"""Random variables without compiling an initialiser, and torchvision.
+"""torchvision, for the parity tests.
 
 Some torchvision wheels are CUDA builds whose compiled operators do not load
 beside a CPU-only torch; what the parity tests read of torchvision is Python.
@@ -6,33 +6,7 @@ beside a CPU-only torch; what the parity tests read of torchvision is Python.
 
 import warnings
 
-import jax
-import numpy as np
 import pytest
-
-
-@pytest.fixture(scope="session")
-def random_variables():
-  """fn(model, image) -> variables: He-normal kernels, small biases."""
-
-  def fill(model, image, seed=0):
-    rng = np.random.default_rng(seed)
-
-    def leaf(path, x):
-      if path[-1].key == "var":
-        return rng.uniform(0.5, 2, x.shape).astype(x.dtype)
-      if x.ndim == 1:
-        offset = 1.0 if path[-1].key == "scale" else 0.0
-        return (offset + 0.1 * rng.normal(size=x.shape)).astype(x.dtype)
-      fan_in = np.prod(x.shape[:-1])
-      return (rng.normal(size=x.shape) * np.sqrt(2 / fan_in)).astype(x.dtype)
-
-    shapes = jax.eval_shape(
-      lambda x: model.init(jax.random.key(0), x, train=False), image
-    )
-    return jax.tree_util.tree_map_with_path(leaf, shapes)
-
-  return fill
 
 
 @pytest.fixture(scope="session")
