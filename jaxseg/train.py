@@ -9,7 +9,6 @@ stops the run with the step, the terms and the ids of the batch.
 from __future__ import annotations
 
 import collections
-import json
 import math
 import pathlib
 import time
@@ -126,9 +125,7 @@ def train(
   try:
     state, info = restore_or_start(experiment, checkpoints, console)
     start = int(mesh_lib.to_host(state.step))
-    if writers.is_main():
-      text = json.dumps(writers.json_ready(experiment.config), indent=2)
-      (workdir / "config.json").write_text(text + "\n")
+    writers.describe_run(workdir, experiment.config, state.params)
     writers.truncate_metrics(workdir, start)
     describe(experiment, state, console)
     if start >= experiment.steps:

@@ -2,7 +2,8 @@
 
 `metrics.jsonl` has one JSON object per line with `step` and `split`; NaN (a
 class that the split does not have) is written as null. Event files are written
-by tensorboardX, without TensorFlow; only the first process writes.
+by tensorboardX, for clu's own writers want TensorFlow; only the first process
+writes.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from clu import parameter_overview
 from rich.console import Console
 from rich.progress import (
   BarColumn,
@@ -90,6 +92,19 @@ def prepare_workdir(workdir: str | pathlib.Path) -> pathlib.Path:
   return path
 
 
+def describe_run(
+  workdir: str | pathlib.Path, config: Mapping[str, Any], params: Any
+) -> None:
+  """config.json, and parameters.txt with name, shape and size of each."""
+  if not is_main():
+    return
+  folder = pathlib.Path(workdir)
+  text = json.dumps(json_ready(config), indent=2)
+  (folder / "config.json").write_text(text + "\n")
+  table = parameter_overview.get_parameter_overview(params, include_stats=False)
+  (folder / "parameters.txt").write_text(table + "\n")
+
+
 class Writers:
   """Writes scalars and pictures of one run. Close it."""
 
@@ -128,7 +143,7 @@ class Writers:
     if self._tensorboard:
       writer = self._event_writer(split)
       picture = bar_chart(names, values)
-      writer.add_image("iou per class", picture, step, dataformats="HWC")
+      writer.add_image("iou_per_class", picture, step, dataformats="HWC")
 
   def pictures(
     self, step: int, split: str, pictures: Mapping[str, np.ndarray]

@@ -71,6 +71,7 @@ RESERVED = {
   "PIL": {"data", "viz"},
   "orbax": {"checkpoint"},
   "absl": {"main"},
+  "clu": {"writers"},
   "tensorflow": set(),
   "torch": set(),
 }

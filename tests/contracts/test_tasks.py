@@ -1,0 +1,156 @@
+"""One contract, every task."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxseg.tasks import TASKS, Depth, Semantic
+from jaxseg.types import IGNORE, Task
+
+CLASSES = ("a", "b", "c")
+PALETTE = ((9, 0, 0), (0, 9, 0), (0, 0, 9))
+LOSSES = (("cross_entropy", 1.0, ()), ("dice", 0.5, ()), ("focal", 1.0, ()))
+
+
+def semantic(rng):
+  """(task, batch, garbage for pixels that do not count, perfect outputs)."""
+  task = Semantic(CLASSES, PALETTE, LOSSES)
+  label = rng.integers(0, 3, (4, 6, 7))
+  label[0, :2] = IGNORE
+  batch = {"label": jnp.asarray(label, jnp.int32)}
+  perfect = 40.0 * jax.nn.one_hot(label, 3)
+  return task, batch, label == IGNORE, {"logits": perfect}
+
+
+def depth(rng):
+  task = Depth(0.5, 60.0, (("l1", 1.0, ()), ("silog", 1.0, ())))
+  metres = rng.uniform(1, 50, (4, 6, 7)).astype(np.float32)
+  metres[0, :2] = 0  # nothing measured
+  metres[1, 0] = 70  # beyond the range
+  batch = {"depth": jnp.asarray(metres)}
+  safe = np.where(metres > 0, metres, 1)
+  z = np.log(safe) - 0.5 * (np.log(0.5) + np.log(60))
+  unused = (metres == 0) | (metres == 70)
+  return task, batch, unused, {"depth": jnp.asarray(z)[..., None]}
+
+
+CASES = {"semantic": semantic, "depth": depth}
+
+
+@pytest.fixture(params=sorted(TASKS))
+def case(request):
+  rng = np.random.default_rng(0)
+  task, batch, unused, perfect = CASES[request.param](rng)
+  batch["image"] = jnp.asarray(rng.uniform(size=(4, 6, 7, 3)), jnp.float32)
+  batch["_mask"] = jnp.ones(4, bool)
+  out = {
+    head: jnp.asarray(rng.normal(size=(4, 6, 7, n)), jnp.float32)
+    for head, n in task.outputs.items()
+  }
+  return task, batch, unused, perfect, out
+
+
+def total(task, out, batch):
+  return sum(mean.compute() for mean in task.loss(out, batch).values())
+
+
+def test_it_follows_the_protocol(case):
+  assert isinstance(case[0], Task)
+
+
+def test_what_does_not_count_changes_nothing_and_has_no_gradient(case):
+  task, batch, unused, _, out = case
+  grad = jax.jit(jax.value_and_grad(lambda o: total(task, o, batch)))
+  value, g = grad(out)
+  spoilt = {k: jnp.where(unused[..., None], 1e4, v) for k, v in out.items()}
+  value2, g2 = grad(spoilt)
+  assert value == value2  # to the bit
+  for key in out:
+    assert (np.asarray(g[key])[unused] == 0).all()
+    assert (np.asarray(g2[key])[unused] == 0).all()
+    assert (np.asarray(g[key])[~unused] != 0).any()
+
+
+def test_padded_examples_change_nothing(case):
+  task, batch, _, _, out = case
+  half = {k: v[:2] for k, v in batch.items()}
+  masked = {**batch, "_mask": jnp.array([True, True, False, False])}
+  loss = jax.jit(lambda o, b: total(task, o, b))
+  a = loss({k: v[:2] for k, v in out.items()}, half)
+  b = loss(out, masked)
+  np.testing.assert_allclose(a, b, rtol=2e-6)
+  spoilt = {k: v.at[2:].set(jnp.nan) for k, v in out.items()}
+  assert loss(spoilt, masked) == b
+
+
+def score(task, out, batch):
+  """The metric that decides which checkpoint is best."""
+  states = {k: m.init() for k, m in task.metrics().items()}
+  pred = jax.jit(task.predict)(out)
+  result = {}
+  for name, metric in task.metrics().items():
+    state = jax.jit(metric.update)(states[name], pred, batch)
+    result |= metric.result(jax.device_get(state))
+  return result[task.best[0]]
+
+
+def test_the_perfect_prediction_scores_best(case):
+  task, batch, _, perfect, out = case
+  name, mode = task.best
+  best, other = score(task, perfect, batch), score(task, out, batch)
+  assert best == pytest.approx(1.0 if mode == "max" else 0.0, abs=1e-5), name
+  assert best > other if mode == "max" else best < other
+  assert total(task, perfect, batch) < total(task, out, batch)
+
+
+def test_metrics_do_not_depend_on_how_the_set_is_cut(case):
+  task, batch, _, _, out = case
+  whole = score(task, out, batch)
+  for metric in task.metrics().values():
+    state = metric.init()
+    for i in range(4):
+      rows = {k: v[i : i + 1] for k, v in batch.items()}
+      pred = task.predict({k: v[i : i + 1] for k, v in out.items()})
+      state = metric.update(state, pred, rows)
+    result = metric.result(jax.device_get(state))
+    assert result[task.best[0]] == pytest.approx(whole, rel=1e-6)
+
+
+def test_views_are_averaged_where_an_average_means_something(case):
+  """to_mean and from_mean undo each other, as far as predict can see."""
+  task, _, _, _, out = case
+  back = task.from_mean(task.to_mean(out))
+  before, after = task.predict(out), task.predict(back)
+  for key in before:
+    np.testing.assert_allclose(before[key], after[key], rtol=1e-5)
+
+
+def test_flip_commutes_with_predict(case):
+  task, _, _, _, out = case
+  a, b = task.predict(task.flip(out)), task.predict(out)
+  for key in a:
+    np.testing.assert_array_equal(a[key], jnp.flip(b[key], axis=2))
+
+
+def test_pictures_are_uint8_at_the_size_of_the_image(case):
+  task, batch, _, perfect, _ = case
+  host = {k: np.asarray(v) for k, v in batch.items()}
+  host["image"] = (host["image"] * 255).astype(np.uint8)
+  pred = {k: np.asarray(v) for k, v in task.predict(perfect).items()}
+  pictures = task.render(host, pred)
+  assert pictures.keys() == {"truth", "prediction"}
+  for picture in pictures.values():
+    assert picture.dtype == np.uint8
+    assert picture.shape == (4, 6, 7, 3)
+  # The perfect prediction looks like the truth, where there is a truth.
+  same = (pictures["truth"] == pictures["prediction"]).all(-1)
+  assert same[2:].all()
+
+
+def test_untrained_depth_is_in_the_middle_of_the_range():
+  task = Depth(1.0, 16.0)
+  pred = task.predict({"depth": jnp.zeros((1, 2, 2, 1))})["depth"]
+  np.testing.assert_allclose(pred, 4.0, rtol=1e-6)  # geometric mean
+  far = task.predict({"depth": jnp.full((1, 2, 2, 1), 99.0)})["depth"]
+  np.testing.assert_allclose(far, 16.0, rtol=1e-6)
