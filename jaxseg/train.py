@@ -241,7 +241,7 @@ class _Loop:
     shown = "-" if math.isnan(score) else f"{score:.3f}"
     name = {"miou": "mIoU"}.get(metric, metric)
     note = (
-      f"loss {values['loss']:.4f}  val {name} {shown}  "
+      f"loss {values['loss']:.4f} {name} {shown} "
       f"{values['images_per_second']:.1f} images/s"
     )
     bar.update(job, note=note)

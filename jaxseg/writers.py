@@ -23,7 +23,6 @@ from rich.progress import (
   MofNCompleteColumn,
   Progress,
   TextColumn,
-  TimeElapsedColumn,
   TimeRemainingColumn,
 )
 from rich.table import Table
@@ -42,12 +41,11 @@ def make_console() -> Console:
 
 
 def progress(console: Console) -> Progress:
-  """A live bar: done of total, elapsed, left, and a free text."""
+  """A live bar: done of total, time left, and a free text."""
   return Progress(
     TextColumn("{task.description}"),
-    BarColumn(bar_width=24),
+    BarColumn(bar_width=10),  # all of it fits 80 columns
     MofNCompleteColumn(),
-    TimeElapsedColumn(),
     TextColumn("left"),
     TimeRemainingColumn(),
     TextColumn("{task.fields[note]}"),
