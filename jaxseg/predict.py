@@ -44,10 +44,12 @@ class Item:
     name: relative name of its results, without ending.
     load: () -> image uint8 (h, w, 3), and pictures of the truth by name, for
       the contact sheet ({} where there is none); may raise UserError.
+    where: what to call it in a message.
   """
 
   name: str
   load: Callable[[], tuple[np.ndarray, dict[str, np.ndarray]]]
+  where: str = ""
 
 
 def predict_files(
@@ -75,7 +77,9 @@ def predict_files(
   def loader(path):
     return lambda: (images.read_image(path), {})
 
-  items = [Item(name, loader(path)) for name, path in zip(names, paths)]
+  items = [
+    Item(name, loader(path), str(path)) for name, path in zip(names, paths)
+  ]
   return predict_items(predict, items, out_dir, **options)
 
 
@@ -133,7 +137,7 @@ def predict_items(
       try:
         pred = predict(image)
       except Exception as e:
-        e.add_note(f"while predicting {item.name}")
+        e.add_note(f"while predicting {item.where or item.name}")
         raise
       drawn = draw(image, pred)
       shown.add(item.name, image, {**truth, **drawn})
