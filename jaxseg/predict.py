@@ -32,6 +32,7 @@ from jaxseg.types import UserError
 Prediction = Mapping[str, np.ndarray]
 Render = Callable[[np.ndarray, Prediction], dict[str, np.ndarray]]
 
+TITLES = {"overlay": "prediction", "depth": "prediction"}  # on the sheet
 AHEAD = 3  # images read before their turn
 LISTED = 20  # failures spelled out in the error
 
@@ -140,7 +141,8 @@ def predict_items(
         e.add_note(f"while predicting {item.where or item.name}")
         raise
       drawn = draw(image, pred)
-      shown.add(item.name, image, {**truth, **drawn})
+      titled = {TITLES.get(k, k): picture for k, picture in drawn.items()}
+      shown.add(item.name, image, {**truth, **titled})
       if written:
         written.result()  # one at a time, and its errors surface here
       target = out_dir / item.name
