@@ -64,6 +64,7 @@ def get_config() -> ConfigDict:
   c.model.norm = config_dict.placeholder(str)  # none, batch, group
   c.model.up = config_dict.placeholder(str)  # tconv2, tconv3, bilinear, ...
   c.model.padding = config_dict.placeholder(str)  # same, valid
+  c.model.mirror = config_dict.placeholder(bool)  # unet, valid: see mode tile
   c.model.dropout = config_dict.placeholder(float)
   c.model.dropout_at = config_dict.placeholder(str)  # unet: bottom, every
   c.model.conv_bias = config_dict.placeholder(bool)  # unet

@@ -13,6 +13,7 @@ Writes array_record files, which training reads at random without TensorFlow.
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import pathlib
 import socket
@@ -65,6 +66,7 @@ def prepare(spec: DatasetSpec, data_dir: str, raw: str = "") -> pathlib.Path:
       raise UserError(f"--raw={raw} is not a folder: expected {spec.raw}.")
   elif not spec.embedded:
     _check_network(spec)
+  _check_tensorflow(spec)
   try:
     os.makedirs(data_dir, exist_ok=True)
     probe = pathlib.Path(data_dir, ".writable")
@@ -88,6 +90,17 @@ def prepare(spec: DatasetSpec, data_dir: str, raw: str = "") -> pathlib.Path:
   except AssertionError as e:  # TFDS: files of a manual download missing
     raise UserError(f"{' '.join(str(e).split())} {spec.advice}") from e
   return place
+
+
+def _check_tensorflow(spec: DatasetSpec) -> None:
+  """TFDS's own builders write with it: said before the download, not after."""
+  own = spec.tfds_name.partition("/")[0] in sources.OWN_BUILDERS
+  if not own and importlib.util.find_spec("tensorflow") is None:
+    raise UserError(
+      f"TFDS's own builder of {spec.name!r} needs TensorFlow to write the "
+      "records (training does not): pip install -e '.[tensorflow]', and run "
+      "this command again."
+    )
 
 
 def _check_network(spec: DatasetSpec) -> None:

@@ -1,5 +1,8 @@
 """Folders and TFDS records, and what is said when they are not there."""
 
+import importlib.util
+import zipfile
+
 import cv2
 import numpy as np
 import pytest
@@ -188,3 +191,37 @@ def test_convert_tfrecord_keeps_every_record(tmp_path):
   (source / name).write_bytes(frame(b"abcdef")[:-6])
   with pytest.raises(UserError, match="ends within a record"):
     convert.to_array_record(source, tmp_path / "c/1.0.0")
+
+
+def cityscapes_zips(root):
+  """Cityscapes' own zip layout, one image per split; label columns 0 to 33."""
+  root.mkdir()
+  label = np.tile(np.arange(2048) // 61, (1024, 1)).astype(np.uint8)  # 0..33
+  image = np.zeros((1024, 2048, 3), np.uint8)
+  image[:, 1024:] = (0, 0, 255)  # BGR: red
+  for name, top, ending, array in (
+    ("leftImg8bit_trainvaltest", "leftImg8bit", "leftImg8bit", image),
+    ("gtFine_trainvaltest", "gtFine", "gtFine_labelIds", label),
+  ):
+    data = cv2.imencode(".png", array)[1].tobytes()
+    with zipfile.ZipFile(root / f"{name}.zip", "w") as z:
+      for split in ("train", "val", "test"):
+        file = f"aachen_000000_000019_{ending}.png"
+        z.writestr(f"{top}/{split}/aachen/{file}", data)
+  return label
+
+
+def test_cityscapes_from_its_zips_to_train_ids(tmp_path):
+  raw = cityscapes_zips(tmp_path / "raw")
+  places = str(tmp_path / "tfds"), str(tmp_path / "raw")
+  if importlib.util.find_spec("tensorflow") is None:
+    with pytest.raises(UserError, match="needs TensorFlow to write"):
+      prepare.prepare(CITYSCAPES, *places)
+    return
+  prepare.prepare(CITYSCAPES, *places)
+  source = sources.open_source(CITYSCAPES, "val", str(tmp_path / "tfds"))
+  assert len(source) == 1
+  fields = decode.decoder_of(CITYSCAPES)(source[0], lambda: "x")
+  want = np.vectorize(CITYSCAPES.label_table.get)(raw[:1])
+  np.testing.assert_array_equal(fields["label"], want.repeat(1024, 0))
+  assert fields["image"][0, -1].tolist() == [255, 0, 0]
