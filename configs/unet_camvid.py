@@ -7,6 +7,9 @@ Command: python -m jaxseg.main --config=configs/unet_camvid.py \
 Data: jaxseg_camvid, SegNet's split of 367 / 101 / 233 (python -m
   jaxseg.data.prepare --dataset=camvid --raw=DIR). The network works at half
   scale; its logits are enlarged and scored at 360x480, void ignored.
+Hardware: two CPU cores. Expected: val mIoU 0.428 and pixel accuracy 0.876
+  after 1100 steps, 25 minutes (--config.steps=1100, seed 0); the 1600 steps
+  below are not measured.
 """
 
 from jaxseg import defaults

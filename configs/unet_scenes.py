@@ -5,6 +5,8 @@ Paper: Ronneberger, Fischer, Brox, "U-Net" (2015, arXiv 1505.04597), same
 Command: python -m jaxseg.main --config=configs/unet_scenes.py \
   --workdir=runs/scenes
 Data: scenes, 600 stills of 96x128, made on the spot.
+Hardware: two CPU cores, four minutes in all. Expected: val mIoU 0.913, test
+  0.905 (seed 0).
 """
 
 from jaxseg import defaults

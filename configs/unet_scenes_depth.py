@@ -8,6 +8,8 @@ Paper: U-Net (2015, arXiv 1505.04597) with the scale-invariant log loss of
 Command: python -m jaxseg.main --config=configs/unet_scenes_depth.py \
   --workdir=runs/depth
 Data: scenes, 600 stills of 96x128, made on the spot; sky has no depth.
+Hardware: two CPU cores. Expected: AbsRel 0.193, delta1 0.712 on val after 400
+  steps, two minutes (--config.steps=400, seed 0).
 """
 
 from jaxseg import defaults
