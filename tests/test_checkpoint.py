@@ -75,7 +75,7 @@ def save(found, *steps, **kwargs):
   found.wait()
 
 
-def equal(a, b):
+def check_equal(a, b):
   jax.tree.map(
     lambda x, y: np.testing.assert_array_equal(x, y, strict=True), a, b
   )
@@ -89,7 +89,7 @@ def test_what_is_saved_comes_back(opened, tmp_path):
   again = Checkpoints(tmp_path, CONFIG, note=notes.append)
   restored = again.restore(ABSTRACT)
   again.close()
-  equal(restored.state, make(3))
+  check_equal(restored.state, make(3))
   assert restored.state.params["conv"]["kernel"].sharding == SHARDING
   assert restored.info["position"] == {"next_batch": 3}
   assert restored.path == tmp_path / "checkpoints" / "latest" / "3"
@@ -102,7 +102,7 @@ def test_the_newest_two_are_kept(opened):
   assert found.steps() == [4, 3]
   save(found, 4)  # a step that is there is not written again
   assert found.steps() == [4, 3]
-  equal(found.restore(ABSTRACT).state, make(4))
+  check_equal(found.restore(ABSTRACT).state, make(4))
 
 
 def truncate(folder):
@@ -156,7 +156,7 @@ def test_damage_is_set_aside_and_the_one_before_is_used(
   path = tmp_path / "checkpoints" / "latest" / "6"
   damage(path)
   restored = found.restore(ABSTRACT)
-  equal(restored.state, make(3))
+  check_equal(restored.state, make(3))
   assert found.steps() == [3]
   (note,) = notes
   assert str(path) in note
@@ -168,7 +168,7 @@ def test_damage_is_set_aside_and_the_one_before_is_used(
   assert str(aside) in note
   # The run goes on: the same step is written anew, and is good.
   save(found, 6)
-  equal(found.restore(ABSTRACT).state, make(6))
+  check_equal(found.restore(ABSTRACT).state, make(6))
   assert len(notes) == 1
 
 
@@ -226,7 +226,7 @@ def test_the_best_is_kept(tmp_path, mode, scores, best):
   assert found.steps("best") == [best]
   restored = found.restore(ABSTRACT, "best")
   found.close()
-  equal(restored.state, make(best))
+  check_equal(restored.state, make(best))
   assert restored.info["metrics"] == {"score": scores[best - 1]}
 
 
@@ -235,7 +235,7 @@ def test_a_run_that_was_set_back_replaces_the_best_of_its_future(tmp_path):
   save(found, 9, kind="best", metrics={"score": 0.5})
   save(found, 6, kind="best", metrics={"score": 0.6})
   assert found.steps("best") == [6]
-  equal(found.restore(ABSTRACT, "best").state, make(6))
+  check_equal(found.restore(ABSTRACT, "best").state, make(6))
   found.close()
 
 
@@ -252,7 +252,7 @@ def test_later_updates_do_not_leak_into_a_save(opened):
   jax.block_until_ready(after)
   assert state.params["conv"]["kernel"].is_deleted()
   found.wait()
-  equal(found.restore(ABSTRACT).state, make(3))
+  check_equal(found.restore(ABSTRACT).state, make(3))
 
 
 def test_what_a_kill_left_is_ignored_and_goes(opened, tmp_path):
@@ -261,9 +261,9 @@ def test_what_a_kill_left_is_ignored_and_goes(opened, tmp_path):
   found.close()
   left = tmp_path / "checkpoints" / "latest" / "6.orbax-checkpoint-tmp"
   (left / "state").mkdir(parents=True)
-  equal(found.restore(ABSTRACT).state, make(3))
+  check_equal(found.restore(ABSTRACT).state, make(3))
   save(found, 6)
-  equal(found.restore(ABSTRACT).state, make(6))
+  check_equal(found.restore(ABSTRACT).state, make(6))
   assert not left.exists()
   assert not notes
 
@@ -272,5 +272,5 @@ def test_a_path_may_be_relative(tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   found = Checkpoints(pathlib.Path("run"), CONFIG)
   save(found, 1)
-  equal(found.restore(ABSTRACT).state, make(1))
+  check_equal(found.restore(ABSTRACT).state, make(1))
   found.close()

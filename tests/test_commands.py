@@ -46,7 +46,7 @@ def run(server, data):
   return workdir, out
 
 
-def refused(server, argv, *parts, timeout=30):
+def check_refused(server, argv, *parts, timeout=30):
   """Exit status 2, one sentence, and all the parts in it."""
   status, _, err = server.run(argv, timeout)
   assert "Traceback" not in err
@@ -109,28 +109,28 @@ def test_mistake(server, data, tmp_path, name):
 
 
 def test_workdir_or_config_missing(server, data):
-  refused(server, cli.folder_flags(data), "--workdir is missing")
-  refused(server, ["--workdir=/tmp/x"], "--config is missing")
+  check_refused(server, cli.folder_flags(data), "--workdir is missing")
+  check_refused(server, ["--workdir=/tmp/x"], "--config is missing")
 
 
 def test_config_file_with_a_syntax_error(server, tmp_path):
   path = tmp_path / "mine.py"
   path.write_text("def get_config(:\n")
   argv = [f"--config={path}", f"--workdir={tmp_path}"]
-  refused(server, argv, "SyntaxError", "mine.py", "line 1")
+  check_refused(server, argv, "SyntaxError", "mine.py", "line 1")
   path.write_text("from jaxseg import nothing\n")
-  refused(server, argv, "ImportError", "nothing")
+  check_refused(server, argv, "ImportError", "nothing")
   path.write_text(
     "from jaxseg import defaults\ndef get_config():\n"
     "  c = defaults.get_config()\n  c.optim.rl = 1\n  return c\n"
   )
-  refused(server, argv, "no key 'rl'")
+  check_refused(server, argv, "no key 'rl'")
 
 
 def test_data_that_is_not_there(server, tmp_path):
   """Within seconds, and with what to do: no attempt to download."""
   began = time.time()
-  refused(
+  check_refused(
     server,
     [
       "--config=configs/unet_pets.py",
@@ -194,7 +194,7 @@ def test_bad_data(server, data, tmp_path, name):
   stems = [path.stem for path in (data / "images").iterdir()]
   (tmp_path / "train.txt").write_text("\n".join(sorted(stems)))
   (tmp_path / "val.txt").write_text("00\n01\n")
-  refused(server, [*argv, f"--workdir={tmp_path / 'run'}"], *parts)
+  check_refused(server, [*argv, f"--workdir={tmp_path / 'run'}"], *parts)
 
 
 @pytest.mark.parametrize("mode", ["eval", "predict", "export"])
@@ -202,7 +202,7 @@ def test_no_checkpoint(server, data, tmp_path, mode):
   argv = [*cli.folder_flags(data), f"--workdir={tmp_path}", f"--mode={mode}"]
   if mode == "predict":
     argv.append(data / "images")
-  refused(server, argv, tmp_path, "no checkpoint", "--mode=train")
+  check_refused(server, argv, tmp_path, "no checkpoint", "--mode=train")
 
 
 def test_run_of_another_config(server, data, run):
@@ -211,13 +211,15 @@ def test_run_of_another_config(server, data, run):
     *cli.folder_flags(data, steps=0, epochs=3.0, model__width=3),
     f"--workdir={workdir}",
   ]
-  refused(server, argv, "model.width: 2 in the checkpoint, 3 now", "--workdir")
+  check_refused(
+    server, argv, "model.width: 2 in the checkpoint, 3 now", "--workdir"
+  )
 
 
 def test_predict_without_images(server, data, run):
   argv = [*cli.folder_flags(data), f"--workdir={run[0]}", "--mode=predict"]
-  refused(server, argv, "needs images")
-  refused(server, [*argv, "/none/*.png"], "/none/*.png")
+  check_refused(server, argv, "needs images")
+  check_refused(server, [*argv, "/none/*.png"], "/none/*.png")
 
 
 def test_training_tells_what_it_does(run):

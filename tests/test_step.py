@@ -90,7 +90,7 @@ def initial():
   )()
 
 
-def close(a, b, atol=1e-6):
+def check_close(a, b, atol=1e-6):
   jax.tree.map(
     lambda x, y: np.testing.assert_allclose(x, y, atol=atol, rtol=1e-5), a, b
   )
@@ -104,15 +104,15 @@ def test_eight_devices_are_one_device(norm):
   task = Semantic(CLASSES, PALETTE, LOSSES)
   one, logs1 = run(Net(norm=norm), 1, steps=3, task=task)
   eight, logs8 = run(Net(norm=norm), 8, steps=3, task=task)
-  close(one, eight)
-  close(logs1, logs8)
+  check_close(one, eight)
+  check_close(logs1, logs8)
 
 
 @pytest.mark.parametrize("parts", [2, 4])
 def test_accumulation_is_the_large_batch(parts):
   whole, logs = run()
   pieces, plogs = run(accumulate=parts)
-  close(whole.params, pieces.params)
+  check_close(whole.params, pieces.params)
   np.testing.assert_allclose(logs["loss"], plogs["loss"], rtol=1e-6)
   np.testing.assert_allclose(logs["grad_norm"], plogs["grad_norm"], rtol=1e-5)
 
@@ -120,7 +120,7 @@ def test_accumulation_is_the_large_batch(parts):
 def test_accumulation_over_devices():
   whole, _ = run()
   pieces, _ = run(devices=4, accumulate=2)
-  close(whole.params, pieces.params)
+  check_close(whole.params, pieces.params)
 
 
 def test_padding_examples_change_nothing():
@@ -130,7 +130,7 @@ def test_padding_examples_change_nothing():
   a, logs_a = run(data=data)
   b, logs_b = run(data=half)
   np.testing.assert_array_equal(logs_a["loss"], logs_b["loss"])
-  close(a.params, b.params)
+  check_close(a.params, b.params)
 
 
 def test_loss_is_per_pixel_not_per_image():
@@ -157,7 +157,7 @@ def test_not_finite_changes_nothing_and_says_so():
   fresh = initial()
   assert not logs["finite"]
   assert int(after.step) == 0
-  close(after.params, fresh.params, atol=0)
+  check_close(after.params, fresh.params, atol=0)
 
 
 def test_auxiliary_heads_train_with_their_weight():
@@ -176,7 +176,7 @@ def test_auxiliary_heads_train_with_their_weight():
 def test_dropout_depends_on_seed_and_step_alone():
   a, _ = run(Net(dropout=0.5), 1, steps=2)
   b, _ = run(Net(dropout=0.5), 4, steps=2)
-  close(a, b)
+  check_close(a, b)
   data = batch()
   _, logs1 = run(Net(dropout=0.5), data=data)
   _, logs2 = run(Net(dropout=0.5), steps=2, data=data)
@@ -195,9 +195,9 @@ def test_ema_follows_its_formula():
     return d * e + (1 - d) * p2
 
   want = jax.tree.map(average, start.params, first.params, second.params)
-  close(out.ema["params"], want)
-  close(out.variables()["params"], want)
-  close(out.variables(averaged=False)["params"], second.params)
+  check_close(out.ema["params"], want)
+  check_close(out.variables()["params"], want)
+  check_close(out.variables(averaged=False)["params"], second.params)
 
 
 def test_frozen_parameters_stay_and_the_rest_moves():
@@ -215,7 +215,7 @@ def test_frozen_parameters_stay_and_the_rest_moves():
   task = Semantic(CLASSES, PALETTE)
   fn = jax.jit(step.make_train_step(model, task, tx, lambda s: 0.1, seed=0))
   after, _ = fn(now, mesh_lib.put_batch(mesh, batch()))
-  close(after.params["first"], now.params["first"], atol=0)
+  check_close(after.params["first"], now.params["first"], atol=0)
   moved = jnp.abs(after.params["head"]["kernel"] - now.params["head"]["kernel"])
   assert float(moved.max()) > 0
 

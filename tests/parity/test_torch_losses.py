@@ -14,7 +14,7 @@ LABEL = RNG.integers(0, 4, (2, 6, 7))
 LABEL[RNG.random(LABEL.shape) < 0.2] = 255
 
 
-def both(loss, reference):
+def check_same(loss, reference):
   """(value, gradient) of ours and of a torch function of the logits."""
   import torch
 
@@ -32,7 +32,7 @@ def both(loss, reference):
 def test_cross_entropy(weights, smoothing):
   import torch
 
-  both(
+  check_same(
     lambda x: losses.cross_entropy(
       x, LABEL, class_weights=weights, label_smoothing=smoothing
     ),
@@ -50,7 +50,7 @@ def test_dice_against_smp(torchvision):
   from segmentation_models_pytorch import losses as smp
 
   reference = smp.DiceLoss("multiclass", ignore_index=255)
-  both(lambda x: losses.dice(x, LABEL), reference)
+  check_same(lambda x: losses.dice(x, LABEL), reference)
 
 
 def test_sigmoid_focal_against_torchvision(torchvision):
