@@ -14,6 +14,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from jaxseg import inference, mesh, optim
@@ -228,6 +230,26 @@ def _check_positive(config: ConfigDict) -> None:
     raise UserError(f"config.ema_decay = {config.ema_decay}: expected [0, 1).")
 
 
+def _check_fit(
+  config: ConfigDict, model: Any, task: Any, size: tuple[int, int]
+) -> None:
+  """Refuses a size that the network cannot take, or does not give back."""
+  image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
+
+  def run(image):
+    inputs = task.inputs({"image": image})
+    return model.init_with_output(jax.random.key(0), *inputs, train=False)[0]
+
+  for head, out in jax.eval_shape(run, image).items():
+    if out.shape[1:3] != size:
+      raise UserError(
+        f"{config.model.name} makes {head!r} of {out.shape[1]}x{out.shape[2]} "
+        f"pixels from config.data.size = {size[0]}x{size[1]}, and the truth "
+        "has that size: choose options of the network that keep it (unet: "
+        "config.model.mirror=True)."
+      )
+
+
 def experiment(config: ConfigDict, with_data: bool = True) -> Experiment:
   """Builds everything; opens the data, computes nothing.
 
@@ -244,12 +266,8 @@ def experiment(config: ConfigDict, with_data: bool = True) -> Experiment:
   task = make_task(config, spec)
   model = make_model(config, task)
   size = image_size(config)
-  smallest = getattr(model, "min_size", 1)
-  if min(size) < smallest:
-    raise UserError(
-      f"config.data.size = {size[0]}x{size[1]} is smaller than the "
-      f"{smallest} pixels that {config.model.name} needs: enlarge it."
-    )
+  if with_data:
+    _check_fit(config, model, task, size)
   devices = mesh.make_mesh(config.devices)
   batch_size = config.data.batch_size
   mesh.check_batch_size(devices, batch_size, config.accumulate)

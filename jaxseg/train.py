@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import collections
 import math
+import os
 import pathlib
 import time
 from typing import Any
@@ -287,8 +288,6 @@ def _process_start() -> float:
   try:
     stat = pathlib.Path("/proc/self/stat").read_text().rsplit(")", 1)[1].split()
     ticks = int(stat[19])  # field 22 of proc(5): start time since boot
-    import os
-
     age = float(pathlib.Path("/proc/uptime").read_text().split()[0])
     age -= ticks / os.sysconf("SC_CLK_TCK")
     return time.perf_counter() - age

@@ -79,6 +79,22 @@ SIMPLE = {
   ),
   "devices": (["--config.devices=5"], ["config.devices = 5", "2 cpu"]),
   "size": (["--config.data.size=1,2,3"], ["config.data.size"]),
+  "image smaller than the network's minimum": (
+    [
+      "--config.model.padding=valid",
+      "--config.model.mirror=False",
+      "--config.model.depth=4",
+    ],
+    ["cannot take 32 pixels", "expected 188"],
+  ),
+  "logits smaller than the labels": (
+    [
+      "--config.model.padding=valid",
+      "--config.model.mirror=False",
+      "--config.model.depth=1",
+    ],
+    ["'logits' of 16x16", "32x32", "config.model.mirror=True"],
+  ),
   "neither": (["--config.steps=0"], ["neither", "config.epochs"]),
   "both": (
     ["--config.epochs=2", "--config.steps=2"],
