@@ -10,12 +10,12 @@ import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
+from jaxseg import layers
 from jaxseg.encoders import normalization as norms
 from jaxseg.ops import pooling
 
 Array = jax.Array
 STAGES = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
-_he_normal = nn.initializers.he_normal()
 
 
 class VGG(nn.Module):
@@ -29,6 +29,7 @@ class VGG(nn.Module):
     normalization: name in NORMALIZATIONS or a record of its own.
     first_padding: zeros around the image at conv1_1 (FCN: 100).
     ceil_mode: poolings round sizes up (Caffe) instead of down.
+    frozen_norm: running statistics in training too.
     dtype: compute dtype; parameters are float32.
   """
 
@@ -38,14 +39,16 @@ class VGG(nn.Module):
   normalization: str | norms.Normalization = "imagenet"
   first_padding: int = 1
   ceil_mode: bool = False
+  frozen_norm: bool = False
   dtype: str = "float32"
 
   @nn.compact
   def __call__(self, image: Array, *, train: bool) -> dict[str, Array]:
-    """(b, h, w, 3) RGB in [0, 1] -> {'c1': ..., 'c5': ...}.
+    """(b, h, w, 3) RGB in [0, 1] -> {'c0': ..., 'c5': ..., 'p1': ... 'p5'}.
 
-    c_k is the map AFTER the pooling of stage k: stride 2^k. Without the extra
-    first padding the image has at least 32 pixels a side.
+    c_k has stride 2^k: the last map before the pooling of stage k + 1, and c5
+    the map after the last pooling. p_k is the map after pooling k. Without the
+    extra first padding the image has at least 32 pixels a side.
     """
     if self.layers not in STAGES:
       raise ValueError(f"VGG with {self.layers} layers; expected 16 or 19.")
@@ -55,26 +58,25 @@ class VGG(nn.Module):
       features = self.width * min(2 ** (stage - 1), 8)
       for i in range(1, depth + 1):
         first = (stage, i) == (1, 1)
-        x = nn.Conv(
+        x = layers.Conv(
           features,
-          (3, 3),
           padding=self.first_padding if first else 1,
-          kernel_init=_he_normal,
           dtype=self.dtype,
           name=f"conv{stage}_{i}",
         )(x)
-        if self.batch_norm:
-          x = nn.BatchNorm(
-            use_running_average=not train,
-            momentum=0.9,
-            epsilon=1e-5,
-            dtype=self.dtype,
-            name=f"norm{stage}_{i}",
-          )(x)
+        x = layers.normalize(
+          x,
+          "batch" if self.batch_norm else "none",
+          train=train,
+          frozen=self.frozen_norm,
+          dtype=self.dtype,
+          name=f"norm{stage}_{i}",
+        )
         x = nn.relu(x)
+      stages[f"c{stage - 1}"] = x
       x = pooling.max_pool(x, ceil_mode=self.ceil_mode)
-      stages[f"c{stage}"] = x  # (b, h / 2^stage, w / 2^stage, features)
-    return stages
+      stages[f"p{stage}"] = x  # (b, h / 2^stage, w / 2^stage, features)
+    return {**stages, "c5": x}
 
 
 class VGGClassifier(nn.Module):
@@ -101,7 +103,7 @@ class VGGClassifier(nn.Module):
     x = self.encoder(image, train=train)["c5"]
     x = fully_connected(x, self.fc_width, self.dropout, train)
     x = x.astype(jnp.float32)
-    x = nn.Conv(self.classes, (1, 1), kernel_init=_he_normal, name="fc8")(x)
+    x = layers.Conv(self.classes, 1, name="fc8")(x)
     return jnp.mean(x, (1, 2))
 
 
@@ -111,13 +113,8 @@ def fully_connected(x: Array, width: int, dropout: float, train: bool) -> Array:
   Call inside a compact method: (b, h, w, c) -> (b, h - 6, w - 6, width).
   """
   for name, size in (("fc6", 7), ("fc7", 1)):
-    x = nn.Conv(
-      width,
-      (size, size),
-      padding="VALID",
-      kernel_init=_he_normal,
-      dtype=x.dtype,
-      name=name,
+    x = layers.Conv(
+      width, size, padding="valid", dtype=str(x.dtype), name=name
     )(x)
     x = nn.relu(x)
     x = nn.Dropout(dropout, deterministic=not train, name=f"drop_{name}")(x)

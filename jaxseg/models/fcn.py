@@ -18,9 +18,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax.core import FrozenDict
 
+from jaxseg import layers
 from jaxseg.encoders import normalization as norms
 from jaxseg.encoders import vgg
-from jaxseg.models import layers
 from jaxseg.ops import conv, resize
 
 Array = jax.Array
@@ -90,7 +90,7 @@ class FCN(nn.Module):
       dtype=self.dtype,
       name="encoder",
     )(image, train=train)
-    top = vgg.fully_connected(stages["c5"], self.fc_width, self.dropout, train)
+    top = vgg.fully_connected(stages["p5"], self.fc_width, self.dropout, train)
     return {
       name: self._decode(name, channels, top, stages, image.shape[1:3])
       for name, channels in sorted(self.outputs.items())
@@ -98,7 +98,7 @@ class FCN(nn.Module):
 
   def _decode(self, name, channels, top, stages, size) -> Array:
     x = self._score(f"head_{name}", channels, top)  # stride 32
-    for at, finer in (("pool4", "c4"), ("pool3", "c3"))[: self._levels()]:
+    for at, finer in (("pool4", "p4"), ("pool3", "p3"))[: self._levels()]:
       x = self._upscore(x, f"head_{name}_up_{at}")  # (b, 2 h + 2, 2 w + 2, k)
       y = stages[finer] * (AT_ONCE[at] if self.at_once else 1.0)
       y = self._score(f"head_{name}_{at}", channels, y)
@@ -112,7 +112,7 @@ class FCN(nn.Module):
 
   def _score(self, name: str, channels: int, x: Array) -> Array:
     init = self._score_init()
-    score = nn.Conv(channels, (1, 1), kernel_init=init, name=name)
+    score = layers.Conv(channels, 1, kernel_init=init, name=name)
     return score(x.astype(jnp.float32))
 
   def _score_init(self):

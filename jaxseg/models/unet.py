@@ -15,8 +15,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from flax.core import FrozenDict
 
-from jaxseg import types
-from jaxseg.models import layers
+from jaxseg import layers, types
 from jaxseg.ops import pooling, resize
 
 Array = jax.Array
@@ -157,14 +156,14 @@ class UNet(nn.Module):
       x = self._drop(x, "every", f"drop_up{level}", train)
       x = self._double(x, level, f"up{level}", train)
     if self.extra_conv:
-      x = self._conv(x, self.width, "extra", train, padding="SAME")
+      x = self._conv(x, self.width, "extra", train, padding="same")
     return x
 
   def _conv(self, x, features, name, train, padding=None):
     bias = self.norm != "batch" if self.conv_bias is None else self.conv_bias
-    return layers.ConvNormRelu(
+    return layers.ConvNormAct(
       features,
-      padding=padding or self.padding.upper(),
+      padding=padding or self.padding,
       norm=self.norm,
       use_bias=bias,
       dtype=self.dtype,
@@ -186,13 +185,8 @@ class UNet(nn.Module):
     size = (2 * x.shape[1], 2 * x.shape[2])
     bilinear = self.up == "bilinear"
     grow = resize.resize_bilinear if bilinear else resize.resize_nearest
-    return nn.Conv(
-      features,
-      (3, 3),
-      kernel_init=layers.he_normal,
-      dtype=self.dtype,
-      name=name,
-    )(grow(x, size))
+    conv = layers.Conv(features, dtype=self.dtype, name=name)
+    return conv(grow(x, size))
 
   def _drop(self, x: Array, place: str, name: str, train: bool) -> Array:
     if not self.dropout or place != self.dropout_at:

@@ -24,6 +24,42 @@ DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 _SHIFTS = 4  # up to this many taps a phase is a sum of matrix products
 
 
+def conv2d(
+  x: Array,
+  kernel: Array,
+  *,
+  stride: int | tuple[int, int] = 1,
+  padding: int | str | tuple[tuple[int, int], tuple[int, int]] = 0,
+  dilation: int | tuple[int, int] = 1,
+  groups: int = 1,
+) -> Array:
+  """Convolution (correlation, as everywhere in this field).
+
+  Args:
+    x: (b, h, w, in).
+    kernel: (kh, kw, in / groups, out).
+    stride: one number or (rows, columns).
+    padding: zeros per side, 'SAME' (TensorFlow's), 'VALID', or
+      ((top, bottom), (left, right)).
+    dilation: distance of the taps, one number or (rows, columns).
+    groups: output channel j reads the inputs of group j * groups // out.
+
+  Returns:
+    (b, h', w', out) in the dtype of `x`.
+  """
+  if isinstance(padding, int):
+    padding = ((padding, padding), (padding, padding))
+  return lax.conv_general_dilated(
+    x,
+    kernel.astype(x.dtype),
+    _pair(stride),
+    padding,
+    rhs_dilation=_pair(dilation),
+    dimension_numbers=DIMENSIONS,
+    feature_group_count=groups,
+  )
+
+
 def depth_to_space(x: Array, factor: tuple[int, int]) -> Array:
   """(b, h, w, fh * fw * c) -> (b, h * fh, w * fw, c).
 

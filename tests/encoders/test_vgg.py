@@ -53,16 +53,19 @@ def test_counts(name, want):
 
 
 @pytest.mark.parametrize("size", [(32, 32), (65, 97)])
-def test_stage_k_is_the_map_after_pooling_k(size):
+def test_stages_are_the_maps_before_and_after_the_poolings(size):
   encoder = encoders.ENCODERS["vgg16"](width=2)
   shapes = jax.eval_shape(
     lambda x: encoder.init_with_output(jax.random.key(0), x, train=False)[0],
     jax.ShapeDtypeStruct((2, *size, 3), jnp.float32),
   )
-  want = {
-    f"c{k}": (2, size[0] // 2**k, size[1] // 2**k, 2 * min(2 ** (k - 1), 8))
-    for k in range(1, 6)
-  }
+  def shape(stride, stage):
+    width = 2 * min(2 ** (stage - 1), 8)
+    return (2, size[0] // 2**stride, size[1] // 2**stride, width)
+
+  want = {f"c{k - 1}": shape(k - 1, k) for k in range(1, 6)}
+  want |= {f"p{k}": shape(k, k) for k in range(1, 6)}
+  want["c5"] = want["p5"]
   assert {k: v.shape for k, v in shapes.items()} == want
 
 
