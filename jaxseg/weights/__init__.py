@@ -1,0 +1,1 @@
+"""Published checkpoints: read, renamed by rules that are data, merged strictly."""
