@@ -1,4 +1,4 @@
-"""Transposed convolution and its relatives, in the form that trains fast.
+"""Convolution, transposed convolution and relatives; forms that train fast.
 
 Arrays are (b, h, w, c), kernels (kh, kw, in, out) as in `nn.ConvTranspose`:
 the kernel is correlated with the zero-inserted input, so the stamp that one
@@ -19,8 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxseg.ops import fastconv
+
 Array = jax.Array
-DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 _SHIFTS = 4  # up to this many taps a phase is a sum of matrix products
 
 
@@ -47,17 +48,28 @@ def conv2d(
   Returns:
     (b, h', w', out) in the dtype of `x`.
   """
+  stride, dilation = _pair(stride), _pair(dilation)
+  kernel = kernel.astype(x.dtype)
+  pads = _explicit(x.shape[1:3], kernel.shape[:2], stride, padding, dilation)
+  return fastconv.convolve(x, kernel, stride, pads, dilation, groups)
+
+
+def _explicit(
+  size: tuple[int, int],
+  kernel: tuple[int, int],
+  stride: tuple[int, int],
+  padding: int | str | tuple[tuple[int, int], tuple[int, int]],
+  dilation: tuple[int, int],
+) -> tuple[tuple[int, int], tuple[int, int]]:
+  """Any padding as ((top, bottom), (left, right))."""
   if isinstance(padding, int):
-    padding = ((padding, padding), (padding, padding))
-  return lax.conv_general_dilated(
-    x,
-    kernel.astype(x.dtype),
-    _pair(stride),
-    padding,
-    rhs_dilation=_pair(dilation),
-    dimension_numbers=DIMENSIONS,
-    feature_group_count=groups,
-  )
+    return ((padding, padding), (padding, padding))
+  if isinstance(padding, str):
+    window = [d * (k - 1) + 1 for k, d in zip(kernel, dilation)]
+    rows, cols = lax.padtype_to_pads(size, window, stride, padding)
+    return (tuple(rows), tuple(cols))
+  rows, cols = padding
+  return (tuple(rows), tuple(cols))
 
 
 def depth_to_space(x: Array, factor: tuple[int, int]) -> Array:
@@ -146,7 +158,7 @@ def conv_transpose(
       phases,
       (1, 1),
       [(mh - 1, mh - 1), (mw - 1, mw - 1)],
-      dimension_numbers=DIMENSIONS,
+      dimension_numbers=fastconv.DIMENSIONS,
     )  # (b, h + mh - 1, w + mw - 1, sh * sw * out)
   y = depth_to_space(y, (sh, sw))  # (b, >= (h-1)s + k, ..., out)
   return _window(y, rows, cols)

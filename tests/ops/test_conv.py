@@ -10,7 +10,7 @@ import pytest
 from flax import linen as nn
 from jax import lax
 
-from jaxseg.ops import conv, resize
+from jaxseg.ops import conv, fastconv, resize
 
 
 def stamp(array):
@@ -68,7 +68,7 @@ def test_is_not_the_inverse_of_the_convolution():
     kernel[:, :, None, None],
     (1, 1),
     "VALID",
-    dimension_numbers=conv.DIMENSIONS,
+    dimension_numbers=fastconv.DIMENSIONS,
   )
   np.testing.assert_array_equal(
     small[0, :, :, 0], [[12, 12, 17], [10, 17, 19], [9, 6, 14]]
@@ -116,13 +116,13 @@ def test_four_views_agree(k, s):
       (1, 1),
       [(k - 1, k - 1)] * 2,
       lhs_dilation=(s, s),
-      dimension_numbers=conv.DIMENSIONS,
+      dimension_numbers=fastconv.DIMENSIONS,
     )
 
     def forward(y):  # the convolution that this is the transpose of
       w = kernel[::-1, ::-1].transpose(0, 1, 3, 2)
       return lax.conv_general_dilated(
-        y, w, (s, s), "VALID", dimension_numbers=conv.DIMENSIONS
+        y, w, (s, s), "VALID", dimension_numbers=fastconv.DIMENSIONS
       )
 
     zero = jnp.zeros(want.shape, jnp.float32)
