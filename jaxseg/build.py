@@ -199,7 +199,16 @@ def num_steps(config: ConfigDict, examples: int) -> int:
 def make_optim(config: ConfigDict) -> optim.OptimOptions:
   """The options of config.optim."""
   values = config.optim.to_dict()
-  values["rules"] = tuple((str(a), float(b)) for a, b in values["rules"])
+  try:
+    values["rules"] = tuple(
+      (str(a), float(b), *map(int, more)) for a, b, *more in values["rules"]
+    )
+  except (TypeError, ValueError) as e:
+    raise UserError(
+      f"config.optim.rules = {values['rules']}: expected (regular expression, "
+      "factor) pairs, or (regular expression, factor, steps for which it stays "
+      "frozen)."
+    ) from e
   values["step_at"] = tuple(values["step_at"])
   return optim.OptimOptions(**values)
 

@@ -90,7 +90,9 @@ def get_config() -> ConfigDict:
   c.optim.weight_decay = 1e-4
   c.optim.decay_all = False  # decay biases and norms too
   c.optim.clip_norm = 0.0  # 0: no clipping
-  c.optim.rules = ()  # (('^encoder/', 0.1), ...): rate factors; 0 freezes
+  # (('^encoder/', 0.1), ...): rate factors; 0 freezes. A third entry is the
+  # number of steps for which it stays frozen: (('^encoder/', 0.1, 500),).
+  c.optim.rules = ()
 
   c.eval = ConfigDict()
   c.eval.every = 500  # steps

@@ -4,7 +4,9 @@ SGD with momentum, Adam and AdamW; learning rate constant, polynomial (Liu et
 al. 2015, ParseNet, arXiv 1506.04579: lr0 (1 - i/N)^0.9), cosine (Loshchilov
 and Hutter 2016, arXiv 1608.03983) or in steps, after a linear warm-up. Rules
 (regular expression on 'a/b/kernel', factor) scale the rate of what they match;
-factor 0 freezes it, and frozen parameters have no optimizer state.
+factor 0 freezes it, and frozen parameters have no optimizer state. A third
+entry is the number of steps for which it stays frozen; its moments are kept
+meanwhile, so that it does not start with a leap.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ class OptimOptions:
       others; kernels only unless decay_all.
     decay_all: decay biases and norms too.
     clip_norm: global norm that gradients are clipped to; 0: not.
-    rules: ((regular expression, factor), ...); the first that matches counts.
+    rules: ((regular expression, factor[, frozen steps]), ...); the first that
+      matches counts.
   """
 
   name: str = "adamw"
@@ -63,7 +66,7 @@ class OptimOptions:
   weight_decay: float = 1e-4
   decay_all: bool = False
   clip_norm: float = 0.0
-  rules: tuple[tuple[str, float], ...] = ()
+  rules: tuple[tuple[str, float] | tuple[str, float, int], ...] = ()
 
 
 def make_schedule(options: OptimOptions, steps: int) -> optax.Schedule:
@@ -103,8 +106,8 @@ def paths(params: Any) -> dict[str, Any]:
   return flax.traverse_util.flatten_dict(params, sep="/")
 
 
-def factors(params: Any, rules: Sequence[tuple[str, float]]) -> Any:
-  """The rate factor of each parameter, a tree like `params`.
+def factors(params: Any, rules: Sequence[tuple]) -> dict[str, tuple]:
+  """'a/b/kernel' -> (rate factor, steps for which it stays frozen).
 
   Raises:
     UserError: a rule that matches no parameter (a misspelt path), or a
@@ -114,23 +117,37 @@ def factors(params: Any, rules: Sequence[tuple[str, float]]) -> Any:
   used = [False] * len(rules)
   out = {}
   for path in flat:
-    out[path] = 1.0
-    for i, (pattern, factor) in enumerate(rules):
+    out[path] = (1.0, 0)
+    for i, (pattern, factor, *frozen) in enumerate(rules):
       try:
         hit = re.search(pattern, path)
       except re.error as e:
         raise UserError(f"config.optim.rules: {pattern!r}: {e}.") from e
       if hit:
         used[i] = True
-        out[path] = float(factor)
+        out[path] = (float(factor), int(frozen[0]) if frozen else 0)
         break
-  for (pattern, _), was_used in zip(rules, used):
+  for (pattern, *_), was_used in zip(rules, used):
     if not was_used:
       raise UserError(
         f"config.optim.rules: {pattern!r} decides for no parameter. The first "
         f"paths are {', '.join(list(flat)[:5])}."
       )
-  return flax.traverse_util.unflatten_dict(out, sep="/")
+  return out
+
+
+def _scaled(
+  tx: optax.GradientTransformation, factor: float, frozen: int
+) -> optax.GradientTransformation:
+  """tx at another rate, that moves nothing in its first `frozen` steps."""
+  if not factor:
+    return optax.set_to_zero()
+  if not frozen:
+    return optax.chain(tx, optax.scale(factor))
+  gate = optax.scale_by_schedule(
+    lambda step: jnp.where(step < frozen, 0.0, factor)
+  )
+  return optax.chain(tx, gate)
 
 
 def decay_mask(params: Any) -> Any:
@@ -172,18 +189,16 @@ def make_optimizer(
   tx = optax.chain(*chain)
   if options.rules:
     scale = factors(params, options.rules)
-    labels = jax.tree.map(lambda f: "frozen" if f == 0 else f"x{f:g}", scale)
-    kinds = set(jax.tree.leaves(labels))
+    labels = {path: f"x{f:g} from {n}" for path, (f, n) in scale.items()}
     transforms = {
-      kind: optax.set_to_zero()
-      if kind == "frozen"
-      else optax.chain(tx, optax.scale(float(kind[1:])))
-      for kind in kinds
+      label: _scaled(tx, *scale[path]) for path, label in labels.items()
     }
-    tx = optax.multi_transform(transforms, labels)
+    unflat = flax.traverse_util.unflatten_dict
+    tx = optax.multi_transform(transforms, unflat(labels, sep="/"))
     if options.clip_norm:
       # The norm of what is trained: frozen gradients are left out of it.
-      free = jax.tree.map(lambda f: f != 0, scale)
+      free = {path: f != 0 for path, (f, _) in scale.items()}
+      free = unflat(free, sep="/")
       clip = optax.masked(optax.clip_by_global_norm(options.clip_norm), free)
       tx = optax.chain(clip, tx)
     return tx

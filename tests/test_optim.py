@@ -1,5 +1,7 @@
 """Schedules, masks, rates per path: values worked out by hand."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -95,6 +97,28 @@ def test_rules_scale_and_freeze():
   # Frozen parameters have no momentum: only the head's arrays are kept.
   kept = [x.shape for x in jax.tree.leaves(state) if x.ndim]
   assert sorted(kept) == [(2, 3), (3,)] or sorted(kept) == [(3,), (2, 3)]
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_unfreezes_at_a_step(name):
+  """Still for two steps, then at a tenth of the rate, moments warm."""
+  options = OptimOptions(
+    name=name,
+    lr=0.1,
+    schedule="constant",
+    momentum=0.9,
+    weight_decay=0,
+    rules=(("^encoder/", 0.1, 2),),
+  )
+  still, _ = update(options, n=2)
+  assert (still["encoder"]["conv"]["bias"] == 1).all()
+  assert (still["head"]["bias"] < 1).all()
+  moved, _ = update(options, n=3)
+  change = 1 - moved["encoder"]["conv"]["bias"]
+  # As if it had trained all the time: the third of three steps, a tenth of it.
+  free = dataclasses.replace(options, rules=())
+  want = [update(free, n=n)[0]["encoder"]["conv"]["bias"] for n in (2, 3)]
+  np.testing.assert_allclose(change, 0.1 * (want[0] - want[1]), rtol=1e-4)
 
 
 def test_clipping_uses_the_norm_of_what_is_trained():
