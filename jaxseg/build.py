@@ -8,7 +8,6 @@ known one.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import math
 from collections.abc import Mapping
@@ -18,13 +17,13 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from jaxseg import inference, mesh, optim
+from jaxseg import inference, mesh, networks, optim
 from jaxseg.data import audit as audit_lib
 from jaxseg.data import decode, folder, pipeline, sources, transforms
 from jaxseg.data.spec import DATASETS
 from jaxseg.experiment import Experiment, Split
 from jaxseg.losses import DEPTH_LOSSES, LOSSES
-from jaxseg.models import MODELS
+from jaxseg.naming import construct, given, lookup
 from jaxseg.tasks import TASKS
 from jaxseg.types import UserError
 
@@ -43,38 +42,6 @@ CROSS_ENTROPY_KEYS = (
   "normalization",
   "reduction",
 )
-
-
-def lookup(registry: Mapping[str, Any], name: Any, key: str) -> Any:
-  """registry[name], or a sentence that suggests the nearest name."""
-  if name in registry:
-    return registry[name]
-  near = difflib.get_close_matches(str(name), registry, 1, cutoff=0.4)
-  hint = f" Did you mean {near[0]!r}?" if near else ""
-  raise UserError(
-    f"{key} = {name!r} is not known: expected one of {', '.join(registry)}."
-    f"{hint}"
-  )
-
-
-def given(section: ConfigDict) -> dict[str, Any]:
-  """The keys of a section that are set, `name` left out."""
-  return {k: v for k, v in section.items() if v is not None and k != "name"}
-
-
-def construct(
-  factory: Any, kwargs: dict[str, Any], fixed: dict[str, Any], section: str
-) -> Any:
-  """factory(**fixed, **kwargs); a key that it lacks is named."""
-  hidden = ("parent", "name", *fixed)
-  takes = [f.name for f in dataclasses.fields(factory) if f.name not in hidden]
-  for key in kwargs:
-    if key not in takes:
-      raise UserError(
-        f"config.{section}.{key} is not an option of {factory.__name__}: it "
-        f"takes {', '.join(takes)}."
-      )
-  return factory(**fixed, **kwargs)
 
 
 def dataset(config: ConfigDict) -> Any:
@@ -153,13 +120,6 @@ def make_task(config: ConfigDict, spec: Any) -> Any:
   if semantic:
     fixed = {"classes": spec.classes, "palette": spec.palette}
   return construct(factory, kwargs, fixed, "task")
-
-
-def make_model(config: ConfigDict, task: Any) -> Any:
-  """The network of config.model, with the heads that the task wants."""
-  entry = lookup(MODELS, config.model.name, "config.model.name")
-  fixed = {"outputs": task.outputs, **entry.fields}
-  return construct(entry.module, given(config.model), fixed, "model")
 
 
 def make_inference(config: ConfigDict) -> inference.InferenceOptions:
@@ -273,7 +233,7 @@ def experiment(config: ConfigDict, with_data: bool = True) -> Experiment:
   _check_positive(config)
   spec = dataset(config)
   task = make_task(config, spec)
-  model = make_model(config, task)
+  model = networks.make_model(config, task)
   size = image_size(config)
   if with_data:
     _check_fit(config, model, task, size)
@@ -332,6 +292,7 @@ def experiment(config: ConfigDict, with_data: bool = True) -> Experiment:
     task=task,
     make_tx=lambda params: optim.make_optimizer(options, steps, params),
     schedule=schedule,
+    pretrained=networks.make_pretrained(config, model),
     predict=inference.build(model, task, make_inference(config)),
     seed=config.seed,
     steps=steps,

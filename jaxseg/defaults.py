@@ -58,22 +58,69 @@ def get_config() -> ConfigDict:
   c.task.normalization = config_dict.placeholder(str)  # weights, pixels
 
   c.model = ConfigDict()
-  c.model.name = "unet"  # unet, fcn32s, fcn16s, fcn8s
+  # A published network (jaxseg.models.MODELS), or with `encoder.name` a
+  # decoder of the kit: unet, linknet, fpn, pspnet, deeplabv3, deeplabv3plus.
+  c.model.name = "unet"
+  c.model.weights = config_dict.placeholder(str)  # of the whole network
+  c.model.dtype = config_dict.placeholder(str)  # float32, bfloat16
+  # Options of networks; one that the network does not have is refused.
   c.model.width = config_dict.placeholder(int)  # channels of the first stage
-  c.model.depth = config_dict.placeholder(int)  # number of poolings
+  c.model.widths = config_dict.placeholder(tuple)  # kit's unet: per stage
+  c.model.depth = config_dict.placeholder(int)  # number of poolings, or layers
   c.model.norm = config_dict.placeholder(str)  # none, batch, group
-  c.model.up = config_dict.placeholder(str)  # tconv2, tconv3, bilinear, ...
-  c.model.padding = config_dict.placeholder(str)  # same, valid
-  c.model.mirror = config_dict.placeholder(bool)  # unet, valid: see mode tile
+  c.model.batch_norm = config_dict.placeholder(bool)  # fcn, segnet, deconvnet
+  c.model.frozen_norm = config_dict.placeholder(bool)  # segnet, deconvnet
+  c.model.normalization = config_dict.placeholder(str)  # none, imagenet, caffe
   c.model.dropout = config_dict.placeholder(float)
+  c.model.padding = config_dict.placeholder(str)  # unet: same, valid
+  c.model.mirror = config_dict.placeholder(bool)  # unet, valid: see mode tile
+  c.model.up = config_dict.placeholder(
+    str
+  )  # unet: tconv2, tconv3, bilinear, ..
   c.model.dropout_at = config_dict.placeholder(str)  # unet: bottom, every
   c.model.conv_bias = config_dict.placeholder(bool)  # unet
   c.model.extra_conv = config_dict.placeholder(bool)  # unet
-  c.model.fc_width = config_dict.placeholder(int)  # fcn: channels of fc6, fc7
-  c.model.batch_norm = config_dict.placeholder(bool)  # fcn: VGG with norm
+  c.model.center = config_dict.placeholder(bool)  # kit's unet: a bottom block
+  c.model.fc_width = config_dict.placeholder(int)  # channels of fc6, fc7
+  c.model.zero_init = config_dict.placeholder(bool)  # fcn: score layers
   c.model.at_once = config_dict.placeholder(bool)  # fcn: scaled skips
   c.model.learned_upscore = config_dict.placeholder(bool)  # fcn
-  c.model.dtype = config_dict.placeholder(str)  # float32, bfloat16
+  c.model.output_stride = config_dict.placeholder(int)  # of the encoder
+  c.model.aux = config_dict.placeholder(bool)  # auxiliary head in training
+  c.model.aux_width = config_dict.placeholder(int)
+  c.model.rates = config_dict.placeholder(tuple)  # deeplab: dilations of ASPP
+  c.model.separable = config_dict.placeholder(bool)  # deeplab
+  c.model.low_width = config_dict.placeholder(int)  # deeplabv3plus: skip
+  c.model.bins = config_dict.placeholder(tuple)  # pspnet
+  c.model.pool_width = config_dict.placeholder(int)  # pspnet
+  c.model.pyramid_width = config_dict.placeholder(int)  # fpn
+  c.model.merge = config_dict.placeholder(str)  # kit's fpn: add, cat
+  c.model.context = config_dict.placeholder(str)  # dilated_vgg: basic, large
+  c.model.grid = config_dict.placeholder(int)  # hypercolumn
+  c.model.patch = config_dict.placeholder(int)  # patch: pixels a side
+  c.model.border = config_dict.placeholder(str)  # patch
+  c.model.kernel = config_dict.placeholder(int)  # segnet_basic, farabet ...
+  c.model.levels = config_dict.placeholder(int)  # farabet
+  c.model.hidden = config_dict.placeholder(int)  # farabet
+  c.model.instances = config_dict.placeholder(int)  # pinheiro
+  c.model.code = config_dict.placeholder(int)  # autoencoder: channels
+  c.model.linear = config_dict.placeholder(bool)  # autoencoder
+
+  c.model.encoder = ConfigDict()  # networks on an encoder, and the kit
+  c.model.encoder.name = config_dict.placeholder(
+    str
+  )  # jaxseg.encoders.ENCODERS
+  c.model.encoder.weights = config_dict.placeholder(str)  # a file, or a name
+  c.model.encoder.in_channels = "error"  # of other weights: error, mean, tile
+  c.model.encoder.normalization = config_dict.placeholder(str)
+  c.model.encoder.frozen_norm = config_dict.placeholder(bool)
+  c.model.encoder.width = config_dict.placeholder(float)
+  c.model.encoder.padding = config_dict.placeholder(str)  # torch, tf
+  c.model.encoder.stem = config_dict.placeholder(str)  # resnet: 7x7, deep
+  c.model.encoder.stride_at = config_dict.placeholder(str)  # resnet: 3x3, 1x1
+  c.model.encoder.multi_grid = config_dict.placeholder(tuple)
+  c.model.encoder.dilate_first = config_dict.placeholder(bool)
+  c.model.encoder.drop_path = config_dict.placeholder(float)  # efficientnet
 
   c.optim = ConfigDict()
   c.optim.name = "adamw"  # sgd, adam, adamw

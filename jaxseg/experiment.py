@@ -48,6 +48,8 @@ class Experiment:
     task: types.Task.
     make_tx: parameters (or shapes) -> optax transformation.
     schedule: step -> learning rate.
+    pretrained: variables -> (variables with published weights, what was
+      done), or None; asked by a run that starts, not by one that goes on.
     predict: inference.build's (variables, image) -> {name: array}.
     seed: of parameters, dropout and noise.
     steps: length of the run.
@@ -72,6 +74,7 @@ class Experiment:
   task: Any
   make_tx: Callable[[Any], Any]
   schedule: Callable[[Any], Any]
+  pretrained: Callable[[Any], tuple[Any, str]] | None
   predict: Callable[[Any, Any], dict[str, Any]]
   seed: int
   steps: int
@@ -113,16 +116,39 @@ class Experiment:
       shapes,
     )
 
-  def initial_state(self) -> State:
-    """A fresh state on every device of the mesh."""
+  def initial_state(self, note: Callable[[str], None] = print) -> State:
+    """A fresh state on every device of the mesh.
+
+    Args:
+      note: told what published weights were loaded.
+    """
     sharding = mesh_lib.replicated(self.mesh)
     options = {}
     if self.mesh.devices.flat[0].platform == "cpu":
       # Runs once; optimizing it costs 7 times as long as all the rest of it.
       options = {"xla_backend_optimization_level": 0}
-    return jax.jit(
+    state = jax.jit(
       self._create, out_shardings=sharding, compiler_options=options
     )()
+    return state if self.pretrained is None else self._load(state, note)
+
+  def _load(self, state: State, note: Callable[[str], None]) -> State:
+    """The state with published weights; every host reads its own file."""
+    host = mesh_lib.to_host({"params": state.params, **state.model_state})
+    variables, text = self.pretrained(host)
+    note(text)
+
+    def put():  # anew for each use: the step donates its state
+      return jax.device_put(variables, mesh_lib.replicated(self.mesh))
+
+    rest = put()
+    state = state.replace(params=rest.pop("params"), model_state=rest)
+    if state.ema is None:
+      return state
+    rest = put()
+    return state.replace(
+      ema={"params": rest.pop("params"), "model_state": rest}
+    )
 
   def _create(self) -> State:
     key = jax.random.key(self.seed)

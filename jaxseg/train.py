@@ -49,7 +49,7 @@ def restore_or_start(
   """
   restored = checkpoints.restore(experiment.abstract_state())
   if restored is None:
-    return experiment.initial_state(), {}
+    return experiment.initial_state(console.print), {}
   step = int(mesh_lib.to_host(restored.state.step))
   was = restored.info["position"]
   if was["examples"] != experiment.examples:

@@ -39,6 +39,8 @@ FLOORS = {
   "export": 4,
   "summary": 4,
   "defaults": 5,
+  "naming": 5,
+  "networks": 5,
   "build": 5,
   "run": 5,
   "main": 6,
@@ -66,7 +68,14 @@ FORBIDDEN = {
 }
 # Outside packages, and who alone may import them.
 RESERVED = {
-  "ml_collections": {"main", "build", "defaults", "run"},
+  "ml_collections": {
+    "main",
+    "build",
+    "defaults",
+    "naming",
+    "networks",
+    "run",
+  },
   "tensorflow_datasets": {"data"},
   "grain": {"data"},
   "array_record": {"data"},

@@ -1,0 +1,143 @@
+"""The network of a config: published, or an encoder with a decoder; weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxseg.encoders import ENCODERS, NORMALIZATIONS, Normalization
+from jaxseg.models import KIT, MODELS
+from jaxseg.models.kit import DECODERS
+from jaxseg.naming import construct, given, lookup
+from jaxseg.types import UserError
+from jaxseg.weights import merge, resolve, store
+
+Load = Callable[[dict[str, Any]], tuple[dict[str, Any], str]]
+
+
+def make_model(config: ConfigDict, task: Any) -> Any:
+  """The network of config.model, with the heads that the task wants.
+
+  With config.model.encoder.name and a name of KIT it is that decoder on that
+  encoder; else the published network, on that encoder if it has one.
+  """
+  name = config.model.name
+  kwargs = given(config.model)
+  for key in ("encoder", "weights"):
+    kwargs.pop(key, None)
+  encoder = make_encoder(config)
+  if encoder is not None and name in KIT:
+    return _kit(name, task.outputs, encoder, kwargs)
+  entry = lookup({**KIT, **MODELS}, name, "config.model.name")
+  if name not in MODELS:
+    raise UserError(
+      f"config.model.name = {name!r} wants an encoder: name one in "
+      "config.model.encoder.name, such as resnet50."
+    )
+  fields = {**entry.fields, **kwargs}
+  if encoder is not None:
+    if "encoder" not in entry.fields:
+      owners = {n for n, e in MODELS.items() if "encoder" in e.fields}
+      raise UserError(
+        f"config.model.encoder.name = {config.model.encoder.name!r}, but "
+        f"{name} has no encoder to choose: networks that have are "
+        f"{', '.join(sorted(owners | KIT.keys()))}."
+      )
+    fields["encoder"] = encoder
+  return construct(entry.module, fields, {"outputs": task.outputs}, "model")
+
+
+def _kit(name: str, outputs: Any, encoder: Any, kwargs: dict[str, Any]) -> Any:
+  takes = [f.name for f in dataclasses.fields(DECODERS[name])]
+  takes = ["output_stride", *(k for k in takes if k not in ("parent", "name"))]
+  for key in kwargs:
+    if key not in takes:
+      raise UserError(
+        f"config.model.{key} is not an option of {name} on an encoder: it "
+        f"takes {', '.join(takes)}."
+      )
+  return KIT[name](outputs=outputs, encoder=encoder, **kwargs)
+
+
+def make_encoder(config: ConfigDict) -> Any:
+  """The encoder of config.model.encoder; None where none is named."""
+  section = config.model.encoder
+  kwargs = given(section)
+  kwargs.pop("in_channels")
+  if section.name is None:
+    if kwargs:
+      raise UserError(
+        f"config.model.encoder.{next(iter(kwargs))} is set and "
+        "config.model.encoder.name is not: name one of "
+        f"{', '.join(ENCODERS)}."
+      )
+    return None
+  kwargs.pop("weights", None)
+  factory = lookup(ENCODERS, section.name, "config.model.encoder.name")
+  # ResNet's width is a number of channels, EfficientNet's a factor.
+  if "width" in kwargs and kwargs["width"].is_integer():
+    kwargs["width"] = int(kwargs["width"])
+  module = getattr(factory, "func", factory)
+  fields = {**getattr(factory, "keywords", {}), **kwargs}
+  return construct(module, fields, {}, "model.encoder")
+
+
+def make_pretrained(config: ConfigDict, model: Any) -> Load | None:
+  """Loads published weights into fresh variables; None where none are asked.
+
+  Returns:
+    load(variables) -> (variables, what was done); it reads the file, or
+    fetches it, only when it is called.
+  """
+  whole, part = config.model.weights, config.model.encoder.weights
+  if whole is None and part is None:
+    return None
+  if whole is not None and part is not None:
+    raise UserError(
+      f"config.model.weights = {whole!r} holds an encoder already: unset "
+      f"config.model.encoder.weights = {part!r}."
+    )
+  allow = merge.Allow(in_channels=config.model.encoder.in_channels)
+
+  def load(variables):
+    path = resolve.resolve(whole or part)
+    arrays, record = store.read(path)
+    if part is not None:
+      check_normalization(record.normalization, model.encoder, part)
+      # 'params/stem/kernel' of the encoder is 'params/encoder/stem/kernel'.
+      arrays = {k.replace("/", "/encoder/", 1): v for k, v in arrays.items()}
+    new, report = merge.merge(
+      variables, arrays, only="encoder" if part else "", allow=allow
+    )
+    return new, f"{path}: {report}."
+
+  return load
+
+
+def check_normalization(wanted: Any, encoder: Any, name: str) -> None:
+  """Refuses weights that were trained on images of another normalization.
+
+  Args:
+    wanted: of the weights, a name or a record as JSON has it.
+    encoder: has a field `normalization`.
+    name: of the weights, for the message.
+  """
+  if _record(wanted) != _record(encoder.normalization):
+    raise UserError(
+      f"the weights {name!r} were trained with the normalization {wanted!r}, "
+      f"and the encoder has {encoder.normalization!r}: set "
+      "config.model.encoder.normalization to that of the weights."
+    )
+
+
+def _record(how: Any) -> Normalization:
+  if isinstance(how, str):
+    return NORMALIZATIONS[how]
+  if isinstance(how, Normalization):
+    return how
+  # JSON has lists where the record has tuples.
+  lists = {k: tuple(v) if isinstance(v, list) else v for k, v in how.items()}
+  return Normalization(**lists)
