@@ -16,7 +16,7 @@ from ml_collections import config_flags
 
 from jaxseg.types import UserError
 
-MODES = ("train", "eval", "predict", "export")
+MODES = ("train", "eval", "predict", "export", "summary")
 
 _CONFIG = config_flags.DEFINE_config_file(
   "config", None, "The experiment: a Python file with get_config()."
@@ -113,7 +113,8 @@ def main(argv: list[str]) -> int:
         f"{', '.join(MODES)}."
       )
     for name, value in (("config", _CONFIG.value), ("workdir", _WORKDIR.value)):
-      if value is None:
+      needed = name == "config" or _MODE.value != "summary"
+      if value is None and needed:
         raise UserError(
           f"--{name} is missing: python -m jaxseg.main "
           "--config=configs/unet_scenes.py --workdir=runs/scenes"

@@ -106,9 +106,7 @@ def make_pretrained(config: ConfigDict, model: Any) -> Load | None:
     path = resolve.resolve(whole or part)
     arrays, record = store.read(path)
     if part is not None:
-      check_normalization(record.normalization, model.encoder, part)
-      # 'params/stem/kernel' of the encoder is 'params/encoder/stem/kernel'.
-      arrays = {k.replace("/", "/encoder/", 1): v for k, v in arrays.items()}
+      check_record(record, model.encoder, part)
     new, report = merge.merge(
       variables, arrays, only="encoder" if part else "", allow=allow
     )
@@ -117,20 +115,28 @@ def make_pretrained(config: ConfigDict, model: Any) -> Load | None:
   return load
 
 
-def check_normalization(wanted: Any, encoder: Any, name: str) -> None:
-  """Refuses weights that were trained on images of another normalization.
+def check_record(record: store.Record, encoder: Any, name: str) -> None:
+  """Refuses weights of an encoder that saw its images in another way.
 
   Args:
-    wanted: of the weights, a name or a record as JSON has it.
-    encoder: has a field `normalization`.
+    record: what the file says of its weights.
+    encoder: the module that they are for.
     name: of the weights, for the message.
   """
+  wanted = record.normalization
   if _record(wanted) != _record(encoder.normalization):
     raise UserError(
       f"the weights {name!r} were trained with the normalization {wanted!r}, "
       f"and the encoder has {encoder.normalization!r}: set "
       "config.model.encoder.normalization to that of the weights."
     )
+  for key, value in record.fields.items():
+    have = getattr(encoder, key, None)
+    if have != value:
+      raise UserError(
+        f"the weights {name!r} are of an encoder with {key} = {value!r}, and "
+        f"this one has {have!r}: set config.model.encoder.{key}."
+      )
 
 
 def _record(how: Any) -> Normalization:

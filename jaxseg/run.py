@@ -20,6 +20,7 @@ from jaxseg import build, checkpoint, inference, interrupt, native, writers
 from jaxseg import evaluate as evaluate_lib
 from jaxseg import export as export_lib
 from jaxseg import predict as predict_lib
+from jaxseg import summary as summary_lib
 from jaxseg import train as train_lib
 from jaxseg.data import decode, geometry, prepare, sources
 from jaxseg.experiment import Experiment
@@ -260,6 +261,21 @@ def export(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
   return 0
 
 
+def summary(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
+  """--mode=summary: parameters and multiply-adds; reads no data."""
+  del workdir
+  _no_arguments(argv)
+  console = writers.make_console()
+  built = predictor(config)
+  table, counted = summary_lib.summarize(built.model, built.task, built.size)
+  console.print(table)
+  console.print(
+    f"{counted.parameters:,} parameters, {counted.state:,} running statistics, "
+    f"{counted.macs / 1e9:.2f} G multiply-adds an image."
+  )
+  return 0
+
+
 def _no_arguments(argv: Sequence[str]) -> None:
   if argv:
     raise UserError(
@@ -273,4 +289,5 @@ MODES = {
   "eval": evaluate,
   "predict": predict,
   "export": export,
+  "summary": summary,
 }

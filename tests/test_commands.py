@@ -238,6 +238,14 @@ def test_predict_without_images(server, data, run):
   check_refused(server, [*argv, "/none/*.png"], "/none/*.png")
 
 
+def test_summary_wants_neither_data_nor_workdir(server):
+  argv = ["--config=configs/fcn8s_cityscapes.py", "--mode=summary"]
+  status, out, err = server.run(argv)
+  assert status == 0, err
+  assert "134,353,017 parameters" in out
+  assert "encoder" in out
+
+
 def test_training_tells_what_it_does(run):
   workdir, out = run
   assert "training labels, 11 masks" in out

@@ -1,1 +1,1 @@
-"""Published checkpoints: read, renamed by rules that are data, merged strictly."""
+"""Published checkpoints: read, renamed by data, merged strictly."""

@@ -36,6 +36,11 @@ def _dense_conv(x: np.ndarray) -> np.ndarray:
   return x.transpose(1, 0)[None, None]
 
 
+def _dense_6x6(x: np.ndarray) -> np.ndarray:
+  """torch (out, c * 6 * 6) of a flattened (c, 6, 6) map -> (6, 6, c, out)."""
+  return x.reshape(x.shape[0], -1, 6, 6).transpose(2, 3, 1, 0)
+
+
 def _dense_7x7(x: np.ndarray) -> np.ndarray:
   """torch (out, c * 7 * 7) of a flattened (c, 7, 7) map -> (7, 7, c, out)."""
   return x.reshape(x.shape[0], -1, 7, 7).transpose(2, 3, 1, 0)
@@ -46,14 +51,21 @@ def _keras_depthwise(x: np.ndarray) -> np.ndarray:
   return x.transpose(0, 1, 3, 2)
 
 
+def _keras_dense_conv(x: np.ndarray) -> np.ndarray:
+  """Keras (in, out) -> a 1x1 convolution (1, 1, in, out)."""
+  return x[None, None]
+
+
 OPS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
   "keep": lambda x: x,
   "conv": _conv,
   "conv_transpose": _conv_transpose,
   "dense": _dense,
   "dense_conv": _dense_conv,
+  "dense_6x6": _dense_6x6,
   "dense_7x7": _dense_7x7,
   "keras_depthwise": _keras_depthwise,
+  "keras_dense_conv": _keras_dense_conv,
 }
 
 

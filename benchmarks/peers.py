@@ -1,0 +1,65 @@
+"""The networks of `benchmarks.step` in PyTorch, for timing only.
+
+U-Net as Ronneberger et al. (2015) have it with same padding and BatchNorm, the
+rest from segmentation_models_pytorch. Installed by `make parity`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def unet(width: int, classes: int) -> Any:
+  """The torch module that equals our `unet` with norm='batch'."""
+  import torch
+  from torch import nn
+
+  def double(cin, cout):
+    return nn.Sequential(
+      nn.Conv2d(cin, cout, 3, padding=1, bias=False),
+      nn.BatchNorm2d(cout),
+      nn.ReLU(inplace=True),
+      nn.Conv2d(cout, cout, 3, padding=1, bias=False),
+      nn.BatchNorm2d(cout),
+      nn.ReLU(inplace=True),
+    )
+
+  class UNet(nn.Module):
+    def __init__(self):
+      super().__init__()
+      widths = [width * 2**i for i in range(5)]
+      self.down = nn.ModuleList(
+        double(a, b) for a, b in zip([3, *widths[:-1]], widths)
+      )
+      self.grow = nn.ModuleList(
+        nn.ConvTranspose2d(2 * w, w, 2, 2) for w in widths[:-1]
+      )
+      self.up = nn.ModuleList(double(2 * w, w) for w in widths[:-1])
+      self.head = nn.Conv2d(width, classes, 1)
+
+    def forward(self, x):
+      skips = []
+      for block in self.down:
+        x = block(x if not skips else nn.functional.max_pool2d(x, 2))
+        skips.append(x)
+      for level in reversed(range(4)):
+        x = torch.cat([self.grow[level](x), skips[level]], 1)
+        x = self.up[level](x)
+      return self.head(x)
+
+  return UNet()
+
+
+def network(name: str, classes: int) -> Any:
+  """The torch module of a name of `benchmarks.step.NETWORKS`."""
+  if name.startswith("unet_w"):
+    return unet(int(name.removeprefix("unet_w")), classes)
+  import segmentation_models_pytorch as smp
+
+  kind, encoder = {
+    "unet_mobilenet_v2": (smp.Unet, "mobilenet_v2"),
+    "deeplabv3plus_resnet50": (smp.DeepLabV3Plus, "resnet50"),
+    "unet_efficientnet_b0": (smp.Unet, "efficientnet-b0"),
+    "fpn_resnext50": (smp.FPN, "resnext50_32x4d"),
+  }[name]
+  return kind(encoder, encoder_weights=None, classes=classes)
