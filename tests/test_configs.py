@@ -1,20 +1,24 @@
 """Every shipped config builds, counts right, and runs on a miniature."""
 
 import dataclasses
+import functools
 import importlib.util
 import itertools
 import pathlib
+import re
 import types
 
 import cv2
 import jax
 import numpy as np
 import pytest
+import tiny
 
 from jaxseg import build, defaults, encoders, models, networks, train
 from jaxseg.models import kit
 from jaxseg.state import count
 from jaxseg.types import UserError
+from jaxseg.weights.published import PUBLISHED
 
 ROOT = pathlib.Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
@@ -34,10 +38,44 @@ def unet_count(width, classes, depth=4):
   return down + up + c[0] * classes + classes
 
 
-# Parameters, as the header of the config has them.
+def context_count(classes, widths):
+  """3x3 convolutions of these multiples of the classes, then 1x1 to them."""
+  c = [classes, *(classes * w for w in widths)]
+  dilated = sum(9 * a * b + b for a, b in itertools.pairwise(c))
+  return dilated + c[-1] * classes + classes
+
+
+# Parameters, as the header of the config has them. Those that are published
+# for 21 classes lose the difference in the layers that see the classes.
+FRONT_END = 134_305_611  # FCN-32s and dilated VGG, 11 classes
 COUNTS = {
+  "deconvnet_pets": 251_805_653 - (21 - 3) * (64 + 1),
+  # Head on 256 channels, auxiliary head on 10.
+  "deeplabv3_mobilenet_v3_large_cityscapes": 11_029_328 - 2 * (257 + 11),
+  "deeplabv3_resnet50_cityscapes": 42_004_074 - 2 * (257 + 257),
+  "deeplabv3plus_xception65_cityscapes": 41_054_899,
+  "dilated_vgg_camvid": FRONT_END,
+  "dilated_vgg_context_camvid": FRONT_END + context_count(11, [1] * 7),
+  "dilated_vgg_context_large_camvid": FRONT_END
+  + context_count(11, [2, 2, 4, 8, 16, 32, 32]),
+  "fcn16s_cityscapes": 134_348_134,
+  "fcn32s_cityscapes": 134_338_387,
   "fcn8s_cityscapes": 134_353_017,
+  # ResNet-18, 1x1 scores, a dense transposed convolution of 64 x 64.
+  "fcn_d2l_camvid": 11_176_512 + 513 * 11 + 64 * 64 * 11 * 11 + 11,
+  "fcn_resnet50_cityscapes": 35_322_218 - 2 * (513 + 257),
+  "linknet_camvid": 11_535_659,
+  # Scores of 40 and of 128 channels.
+  "lraspp_mobilenet_v3_large_cityscapes": 3_221_538 - 2 * (41 + 129),
+  "pspnet_resnet50_cityscapes": 49_080_038,
+  "segnet_basic_camvid": 1_416_587,
+  "segnet_camvid": 29_449_355,
   "unet_camvid": unet_count(16, 11),
+  # torchvision's 3,504,872 without classifier, head and the last norm; and
+  # what Keras trains.
+  "unet_mobilenet_v2_pets": 3_504_872
+  - (1281 * 1000 + 1280 * 322 + 640)
+  + 4_660_323,
   "unet_pets": unet_count(16, 3),
   "unet_pets_34m": 34_513_475,
   "unet_scenes": unet_count(16, 8),
@@ -97,32 +135,78 @@ def miniatures(monkeypatch):
 def test_counts_and_header(path, miniatures):
   config = load(path)
   config.data.batch_size = config.eval.batch_size = 8
+  config.accumulate = 1
   built = build.experiment(config)
+  # A published network keeps its own decoder; see networks.make_model.
+  assert isinstance(built.model, kit.EncoderDecoder) == ("lite0" in path.stem)
   params = built.abstract_state().params
+  header = path.read_text().split('"""')[1]
   if path.stem in COUNTS:
     assert count(params) == COUNTS[path.stem]
-  header = path.read_text().split('"""')[1]
+    if not path.stem.startswith("unet_scenes"):
+      assert f"{count(params):,} parameters" in " ".join(header.split())
   for word in ("Command:", "Data:", "--config=configs/" + path.name):
     assert word in header
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
-def test_runs_on_a_miniature(path, miniatures, tmp_path):
-  config = load(path)
-  config.model.width = 2
-  if config.model.name.startswith("fcn"):
-    config.model.fc_width = 8
-  else:
-    config.model.depth = 1
-  config.data.augment = config.data.augment.replace("crop(512, 1024)", "crop")
-  config.data.augment = config.data.augment.replace("crop(176, 240)", "crop")
-  config.data.augment = config.data.augment.replace("resize(144)", "resize")
-  config.data.size = (40, 48)
+def test_every_published_network_has_a_config():
+  named = {load(path).model.name for path in CONFIGS}
+  # One file for both depths of a ResNet says how to change it.
+  named |= {name.replace("resnet50", "resnet101") for name in named}
+  assert named >= set(models.MODELS)
+
+
+def test_every_weight_that_a_config_names_is_known():
+  wanted = {load(path).model.encoder.weights for path in CONFIGS} - {None}
+  assert {"efficientnet_lite0", "resnet50"} <= wanted <= set(PUBLISHED)
+
+
+@pytest.fixture
+def small_networks(monkeypatch):
+  """Makes all networks and encoders tiny; what a config sets still holds."""
+  entries = {
+    name: dataclasses.replace(
+      entry,
+      fields={
+        **entry.fields,
+        **{k: v for k, v in tiny.TINY[name].items() if k != "zero_init"},
+      },
+    )
+    for name, entry in models.MODELS.items()
+  }
+  factories = {
+    name: functools.partial(encoders.ENCODERS[name], **fields)
+    for name, fields in tiny.ENCODERS.items()
+  }
+  monkeypatch.setattr(networks, "MODELS", entries)
+  monkeypatch.setattr(networks, "ENCODERS", factories)
+
+
+def shrink(config):
+  """The config on the miniature: small sizes, two steps, no weights."""
+  model = config.model
+  kit_of = model.encoder.name and model.name in models.KIT
+  fields = tiny.DECODERS[model.name] if kit_of else tiny.TINY[model.name]
+  for key, value in fields.items():
+    if kit_of or (key != "encoder" and model.get(key) is not None):
+      model[key] = value
+  model.encoder.weights = None
+  # Windows and sizes of the real images: the network's own instead.
+  config.data.augment = re.sub(
+    r"(crop|resize)\([^)]*\)", r"\1", config.data.augment
+  )
+  config.data.size = config.inference.window = (40, 48)
   config.data.batch_size = config.eval.batch_size = 2
-  config.devices = 1
+  config.accumulate = config.devices = 1
   config.epochs, config.steps = None, 2
   config.optim.warmup_steps = 1
   config.tensorboard = False
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+def test_runs_on_a_miniature(path, miniatures, small_networks, tmp_path):
+  config = load(path)
+  shrink(config)
   built = build.experiment(config)
   state, result = train.train(built, tmp_path)
   assert int(state.step) == 2

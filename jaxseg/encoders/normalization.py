@@ -31,6 +31,8 @@ NORMALIZATIONS: dict[str, Normalization] = {
   "none": Normalization(),
   # torchvision's weights.
   "imagenet": Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+  # To [-1, 1]: EfficientNet-Lite, Xception, MobileNet of TensorFlow.
+  "inception": Normalization((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
   # Caffe's VGG, and FCN on top of it: BGR in [0, 255] minus the mean.
   "caffe": Normalization(
     mean=(104.00699, 116.66877, 122.67892), scale=255.0, order="bgr"

@@ -16,6 +16,7 @@ Array = jax.Array
 Pads = tuple[tuple[int, int], tuple[int, int]]
 Pair = tuple[int, int]
 _FOLD = 16  # rows that the weight gradient adds up before it reduces
+_SMALL = 1 << 18  # numbers in a map for which it loops over the taps instead
 
 
 def convolve(
@@ -133,6 +134,8 @@ def _weight_gradient(
   x: Array, dy: Array, kernel: Pair, stride: Pair, dilation: Pair
 ) -> Array:
   """Padded (b, H, W, c) and (b, h, w, c) -> (kh, kw, 1, c)."""
+  if dy.size <= _SMALL:
+    return _small_weight_gradient(x, dy, kernel, stride, dilation)
   b, h, w, c = dy.shape
   fold = min(_FOLD, h)
   rows = -(-h // fold)
@@ -147,9 +150,30 @@ def _weight_gradient(
       at = slice(r * rows, (r + 1) * rows)
       term = part[:, at] * dy[:, at]
       total = term if total is None else total + term
-    sums.append(total)
-  # A product with ones: XLA:CPU's own reduction over rows is not vectorized.
-  ones = jnp.ones((b * rows * w,), dy.dtype)
-  sums = jnp.stack(sums).reshape(len(sums), -1, c)
-  total = jnp.einsum("n,tnc->tc", ones, sums, precision=lax.Precision.HIGHEST)
-  return total.reshape(*kernel, 1, c)
+    sums.append(total.reshape(b * rows * w, c))
+  return _sum_rows(jnp.stack(sums)).reshape(*kernel, 1, c)
+
+
+def _small_weight_gradient(
+  x: Array, dy: Array, kernel: Pair, stride: Pair, dilation: Pair
+) -> Array:
+  """The same as a loop over the taps: less to compile, and little to run."""
+  b, h, w, c = dy.shape
+  span = [(n - 1) * s + 1 for n, s in zip((h, w), stride)]
+
+  def tap(at):
+    part = lax.dynamic_slice(x, (0, at[0], at[1], 0), (b, *span, c))
+    part = part[:, :: stride[0], :: stride[1]]
+    return _sum_rows((part * dy).reshape(1, b * h * w, c))[0]
+
+  at = jnp.indices(kernel).reshape(2, -1).T * jnp.asarray(dilation)
+  return lax.map(tap, at).reshape(*kernel, 1, c)
+
+
+def _sum_rows(x: Array) -> Array:
+  """(t, n, c) -> (t, c), as a product with ones.
+
+  XLA:CPU's own reduction over rows is not vectorized.
+  """
+  ones = jnp.ones((x.shape[1],), x.dtype)
+  return jnp.einsum("n,tnc->tc", ones, x, precision=lax.Precision.HIGHEST)

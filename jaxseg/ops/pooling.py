@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 Array = jax.Array
@@ -98,3 +99,43 @@ def avg_pool(
   sizes = (1, window, window, 1)
   total = lax.reduce_window(x, 0.0, lax.add, sizes, (1, s, s, 1), "VALID")
   return total / (window * window)
+
+
+def _bins(n: int, bins: int) -> np.ndarray:
+  """(bins, n) weights; row i averages the pixels of bin i."""
+  out = np.zeros((bins, n), np.float32)
+  for i in range(bins):
+    start, stop = i * n // bins, -(-(i + 1) * n // bins)
+    out[i, start:stop] = 1 / (stop - start)
+  return out
+
+
+def adaptive_avg_pool(x: Array, size: int | tuple[int, int]) -> Array:
+  """Averages over a grid of bins that covers the whole map.
+
+  Bin i of b covers the pixels floor(i n / b) up to, not including,
+  ceil((i + 1) n / b) of n: neighbours share a pixel where b does not divide n
+  (torch's AdaptiveAvgPool2d). Sums are float32.
+
+  Args:
+    x: (b, h, w, c), floating.
+    size: bins per side, or (rows, columns).
+
+  Returns:
+    (b, rows, columns, c) in the dtype of `x`.
+
+  Raises:
+    ValueError: more bins than pixels: one pixel would fill several bins.
+  """
+  rows, cols = (size, size) if isinstance(size, int) else size
+  h, w = x.shape[1:3]
+  if not (1 <= rows <= h and 1 <= cols <= w):
+    raise ValueError(
+      f"adaptive pooling of {h} x {w} pixels to {rows} x {cols} bins;"
+      " expected at least one bin and no more bins than pixels."
+    )
+  high = lax.Precision.HIGHEST
+  y = x.astype(jnp.float32)
+  y = jnp.einsum("bhwc,yh->bywc", y, _bins(h, rows), precision=high)
+  y = jnp.einsum("bywc,xw->byxc", y, _bins(w, cols), precision=high)
+  return y.astype(x.dtype)

@@ -59,6 +59,7 @@ def test_stages_are_the_maps_before_and_after_the_poolings(size):
     lambda x: encoder.init_with_output(jax.random.key(0), x, train=False)[0],
     jax.ShapeDtypeStruct((2, *size, 3), jnp.float32),
   )
+
   def shape(stride, stage):
     width = 2 * min(2 ** (stage - 1), 8)
     return (2, size[0] // 2**stride, size[1] // 2**stride, width)

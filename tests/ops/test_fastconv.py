@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxseg.ops import conv, fastconv
+from jaxseg.ops import conv, depthwise, fastconv
 
 # size, kernel, stride, padding, dilation, channels, groups, multiple
 CASES = {
@@ -70,8 +70,12 @@ def value_and_gradients(f, x, kernel):
   return y, *vjp(dy.astype(y.dtype))
 
 
+@pytest.mark.parametrize("small", [True, False], ids=["small", "large"])
 @pytest.mark.parametrize("case", CASES)
-def test_equals_the_plain_form(case):
+def test_equals_the_plain_form(case, small, monkeypatch):
+  """Both forms of the weight gradient, whatever the size of the maps."""
+  if not small:
+    monkeypatch.setattr(depthwise, "_SMALL", 0)
   x, kernel = arrays(case)
   got, want = jax.jit(
     lambda *a: (

@@ -1,0 +1,269 @@
+"""Xception and aligned Xception: exact counts, strides, padding, fields."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxseg import encoders, types
+from jaxseg.weights import rule
+from jaxseg.weights.rules import RULES
+
+TINY = {"width": 1 / 16, "middle": 1, "normalization": "none"}
+STEM = 9 * 3 * 32 + 64 + 9 * 32 * 64 + 128  # two 3x3 and their scale, offset
+
+
+def separable(cin, cout, inner_norm=False):
+  """3x3 per channel, 1x1, scale and offset; of the first too if inner_norm."""
+  return 9 * cin + (2 * cin if inner_norm else 0) + cin * cout + 2 * cout
+
+
+def shortcut(cin, cout):
+  return cin * cout + 2 * cout
+
+
+def chollet():
+  total = STEM
+  for cin, cout in ((64, 128), (128, 256), (256, 728)):
+    total += separable(cin, cout) + separable(cout, cout) + shortcut(cin, cout)
+  total += 8 * 3 * separable(728, 728)
+  total += separable(728, 728) + separable(728, 1024) + shortcut(728, 1024)
+  return total + separable(1024, 1536) + separable(1536, 2048)
+
+
+def aligned(middle, entry):
+  """Entry: channels in and out of each block; all have a shortcut."""
+  total = STEM
+  for cin, cout in entry:
+    total += separable(cin, cout, True) + 2 * separable(cout, cout, True)
+    total += shortcut(cin, cout)
+  total += middle * 3 * separable(728, 728, True)
+  total += separable(728, 728, True) + separable(728, 1024, True)
+  total += separable(1024, 1024, True) + shortcut(728, 1024)
+  total += separable(1024, 1536, True) + separable(1536, 1536, True)
+  return total + separable(1536, 2048, True)
+
+
+SHORT = ((64, 128), (128, 256), (256, 728))
+LONG = ((64, 128), (128, 256), (256, 256), (256, 728), (728, 728))
+DENSE = 2049 * 1000
+
+
+def shapes(model, size=64):
+  image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
+  return jax.eval_shape(
+    lambda x: model.init(jax.random.key(0), x, train=False), image
+  )
+
+
+def count(tree):
+  return sum(x.size for x in jax.tree.leaves(tree))
+
+
+@pytest.mark.parametrize(
+  ("name", "want", "formula"),
+  [
+    ("xception", 20_806_952, chollet()),
+    ("xception41", 24_920_560, aligned(8, SHORT)),
+    ("xception65", 37_867_312, aligned(16, SHORT)),
+    ("xception71", 40_289_736, aligned(16, LONG)),
+  ],
+)
+def test_counts(name, want, formula):
+  """timm's numbers, without and with the dense layer."""
+  assert formula == want
+  tree = shapes(encoders.Classifier(encoders.ENCODERS[name]()))
+  assert count(tree["params"]["encoder"]) == want
+  assert count(tree["params"]) == want + DENSE
+
+
+def test_counts_of_keras():
+  """Running statistics counted: without and with top."""
+  tree = shapes(encoders.Classifier(encoders.ENCODERS["xception"]()))
+  assert count(tree) == 22_910_480
+  assert count(tree) - count(tree["params"]["fc"]) == 20_861_480
+
+
+def maps_of(encoder, h, w):
+  maps, tree = jax.eval_shape(
+    lambda x: encoder.init_with_output(jax.random.key(0), x, train=False),
+    jax.ShapeDtypeStruct((2, h, w, 3), jnp.float32),
+  )
+  return {k: v.shape for k, v in maps.items()}, tree
+
+
+@pytest.mark.parametrize("output_stride", [32, 16, 8])
+@pytest.mark.parametrize("size", [224, 513])
+@pytest.mark.parametrize("name", ["xception41", "xception71"])
+def test_shapes_and_one_tree(name, size, output_stride):
+  make = functools.partial(encoders.ENCODERS[name], middle=1)
+  encoder = make(output_stride=output_stride, multi_grid=(1, 2, 4))
+  got, tree = maps_of(encoder, size, size - 32)
+  want = {}
+  for k, width in enumerate((128, 256, 728, 1024, 2048), 1):
+    stride = min(2**k, output_stride)
+    want[f"c{k}"] = (2, -(-size // stride), -(-(size - 32) // stride), width)
+  assert got == want
+  assert tree == shapes(make())
+
+
+@pytest.mark.parametrize("padding", ["torch", "tf"])
+@pytest.mark.parametrize("size", [299, 224])
+def test_shapes_of_chollet(size, padding):
+  encoder = encoders.Xception(padding=padding, middle=1)
+  got, _ = maps_of(encoder, size, 33)
+  assert got == {
+    f"c{k}": (2, -(-size // 2**k), -(-33 // 2**k), width)
+    for k, width in enumerate((64, 128, 256, 728, 2048), 1)
+  }
+  # The paper's Figure 5: 299 gives 147 after the stem, 10 at the end.
+  valid, _ = maps_of(encoder.clone(valid_stem=True), 299, 299)
+  sides = [valid[f"c{k}"][1] for k in range(1, 6)]
+  assert sides == [147, 74, 37, 19, 10]
+
+
+def run(encoder, variables, image):
+  return jax.jit(lambda v, x: encoder.apply(v, x, train=False))(
+    variables, image
+  )
+
+
+def test_dilation_is_the_same_function_at_more_places(random_variables):
+  image = np.random.default_rng(0).random((1, 66, 101, 3), np.float32)
+  plain = encoders.XceptionAligned(**TINY)
+  variables = random_variables(plain, image)
+  want = run(plain, variables, image)
+  dense = plain.clone(output_stride=8)
+  got = run(dense, variables, image)
+  for k in range(1, 6):
+    step = max(2**k // 8, 1)
+    a, b = got[f"c{k}"][:, ::step, ::step], want[f"c{k}"]
+    assert a.shape == b.shape
+    np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(b).max())
+  # Multi-grid reaches the last block and no other.
+  grid = run(dense.clone(multi_grid=(1, 2, 4)), variables, image)
+  for k in range(1, 5):
+    np.testing.assert_array_equal(grid[f"c{k}"], got[f"c{k}"])
+  assert np.abs(grid["c5"] - got["c5"]).max() > 1e-2 * np.abs(got["c5"]).max()
+
+
+def test_the_paddings_agree_on_odd_sizes_only(random_variables):
+  image = np.random.default_rng(0).random((1, 65, 97, 3), np.float32)
+  model = encoders.Xception(**TINY)
+  variables = random_variables(model, image)
+  for crop, same in ((image, True), (image[:, 1:, 1:], False)):
+    a, b = (
+      run(model.clone(padding=p), variables, crop) for p in ("torch", "tf")
+    )
+    for k in range(1, 6):
+      assert a[f"c{k}"].shape == b[f"c{k}"].shape
+      assert np.allclose(a[f"c{k}"], b[f"c{k}"], atol=1e-5) == same
+
+
+@pytest.mark.parametrize(
+  "encoder",
+  [
+    encoders.Xception(**TINY),
+    encoders.XceptionAligned(**TINY, output_stride=16, long_entry=True),
+  ],
+  ids=["chollet", "aligned"],
+)
+def test_every_stage_and_parameter_is_used(encoder, random_variables):
+  image = np.random.default_rng(0).random((2, 65, 97, 4), np.float32)
+  variables = random_variables(encoder, image)
+
+  def project(params, key):
+    maps, new = encoder.apply(
+      {**variables, "params": params},
+      image,
+      train=True,
+      mutable=["batch_stats"],
+    )
+    weight = np.random.default_rng(1).normal(size=maps[key].shape)
+    return (maps[key] * weight.astype(np.float32)).sum(), new
+
+  gradients = jax.jit(jax.grad(project, has_aux=True), static_argnames="key")
+  grads, new = gradients(variables["params"], "c5")
+  for path, g in jax.tree_util.tree_leaves_with_path(grads):
+    name = jax.tree_util.keystr(path)
+    assert np.isfinite(g).all(), name
+    assert np.abs(g).max() > 0, name
+  grads, _ = gradients(variables["params"], "c2")
+  reached = {
+    name
+    for name, g in grads.items()
+    if any(np.abs(x).max() > 0 for x in jax.tree.leaves(g))
+  }
+  if isinstance(encoder, encoders.Xception):
+    blocks = {"block1_sep1", "block1_sep2", "block1_shortcut"}
+  else:  # the whole of two blocks, and the third up to its second convolution
+    blocks = {f"block{i}_sep{j}" for i in (0, 1) for j in (1, 2, 3)}
+    blocks |= {"block0_shortcut", "block1_shortcut"}
+    blocks |= {"block2_sep1", "block2_sep2"}
+  assert reached == {"stem1", "stem2"} | blocks
+  for a, b in zip(
+    jax.tree.leaves(new["batch_stats"]),
+    jax.tree.leaves(variables["batch_stats"]),
+    strict=True,
+  ):
+    assert np.abs(a - b).max() > 0
+  frozen = encoder.clone(frozen_norm=True)
+  out, kept = jax.jit(
+    lambda v: frozen.apply(v, image, train=True, mutable=["batch_stats"])
+  )(variables)
+  want = run(encoder, variables, image)
+  for key in want:
+    np.testing.assert_allclose(out[key], want[key], rtol=1e-5, atol=1e-5)
+  jax.tree.map(
+    np.testing.assert_array_equal,
+    kept["batch_stats"],
+    variables["batch_stats"],
+  )
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_names_of_keras(first):
+  """Its layers, from its source, give every array of the network once."""
+  sep = [f"block{b}_sepconv{i}" for b in (2, 3, 4, 13) for i in (1, 2)]
+  sep += [f"block{b}_sepconv{i}" for b in range(5, 13) for i in (1, 2, 3)]
+  sep += ["block14_sepconv1", "block14_sepconv2"]
+  counts = [f"_{i}" if i else "" for i in range(first, first + 4)]
+  names = [f"{n}/{k}_kernel" for n in sep for k in ("depthwise", "pointwise")]
+  names += [f"block1_conv{i}/kernel:0" for i in (1, 2)]
+  names += [f"conv2d{c}/conv2d{c}/kernel:0" for c in counts]
+  norms = [f"{n}_bn" for n in (*sep, "block1_conv1", "block1_conv2")]
+  norms += [f"batch_normalization{c}" for c in counts]
+  names += [
+    f"{norm}/{v}"
+    for norm in norms
+    for v in ("gamma", "beta", "moving_mean", "moving_variance")
+  ]
+  names += ["predictions/kernel", "predictions/bias"]
+  rules = RULES["keras", "xception"](
+    target="encoder/", classifier=True, first=first
+  )
+  got = rule.rename(rules, {name: np.zeros((1, 1, 1, 1)) for name in names})
+  tree = shapes(encoders.Classifier(encoders.ENCODERS["xception"]()))
+  paths = jax.tree_util.tree_leaves_with_path(tree)
+  assert set(got) == {"/".join(k.key for k in path) for path, _ in paths}
+  # The third shortcut belongs to Keras' block 4, which is our block 3.
+  third = f"conv2d{counts[2]}/kernel"
+  assert [*rule.rename(rules, {third: np.zeros(1)})] == [
+    "params/encoder/block3_shortcut/conv/kernel"
+  ]
+
+
+@pytest.mark.parametrize(
+  ("encoder", "words"),
+  [
+    (encoders.Xception(output_stride=16), "output_stride=16 .* 32"),
+    (encoders.Xception(padding="same"), "padding='same' .* 'torch', 'tf'"),
+    (encoders.XceptionAligned(output_stride=4), "output_stride=4 .* 32, 16, 8"),
+    (encoders.XceptionAligned(multi_grid=(1, 2)), "2 factors; expected three"),
+  ],
+)
+def test_mistakes_are_named(encoder, words):
+  with pytest.raises(types.UserError, match=words):
+    shapes(encoder)
