@@ -1,17 +1,8 @@
 """What makes every network of the registries small, for tests that run them."""
 
-from jaxseg.encoders import ENCODERS as BUILT
+from jaxseg.encoders import ENCODERS
 from jaxseg.models import MODELS
 
-# Fields of encoders by name: one block per stage, a few channels.
-ENCODERS = {
-  "efficientnet_lite0": {"width": 0.1, "depth": 0.1},
-  "mobilenet_v2": {"width": 0.1},
-  "mobilenet_v3_large": {"width": 0.1},
-  "resnet18": {"width": 4, "blocks": (1, 1, 1, 1)},
-  "resnet50": {"width": 4, "blocks": (1, 1, 1, 1)},
-  "xception65": {"width": 1 / 32, "middle": 1},
-}
 # Fields of the kit's decoders.
 DECODERS = {
   "deeplabv3plus": {"width": 4, "low_width": 4},
@@ -20,7 +11,8 @@ DECODERS = {
 }
 
 # One small encoder for all that take any: encoders have tests of their own.
-BASIC = BUILT["resnet18"](**ENCODERS["resnet18"])
+RESNET = {"width": 4, "blocks": (1, 1, 1, 1)}
+BASIC = ENCODERS["resnet18"](**RESNET)
 VGG = {"width": 4, "fc_width": 16, "dropout": 0.0}
 DEEPLAB = {"encoder": BASIC, "width": 4, "aux_width": 4, "dropout": 0.0}
 PLUS = {"encoder": BASIC, "width": 4, "low_width": 4, "dropout": 0.0}

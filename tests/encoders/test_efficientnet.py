@@ -171,21 +171,20 @@ def test_rules_know_the_depth_of_every_network(name):
 
 
 @pytest.mark.parametrize("output_stride", [32, 16, 8])
-@pytest.mark.parametrize("size", [224, 513])
-def test_shapes_and_one_tree(size, output_stride):
+@pytest.mark.parametrize("padding", ["tf", "torch"])
+def test_shapes_and_one_tree(output_stride, padding):
   def make(**fields):
     return encoders.ENCODERS["efficientnet_b4"](depth=0.25, **fields)
 
-  padding = "tf" if output_stride == 16 else "torch"
   encoder = make(output_stride=output_stride, padding=padding)
   maps, tree = jax.eval_shape(
     lambda x: encoder.init_with_output(jax.random.key(0), x, train=False),
-    jax.ShapeDtypeStruct((2, size, size - 32, 3), jnp.float32),
+    jax.ShapeDtypeStruct((2, 224, 513, 3), jnp.float32),
   )
   want = {}
   for k, width in enumerate((48, 32, 56, 160, 448), 1):
     stride = min(2**k, output_stride)
-    want[f"c{k}"] = (2, -(-size // stride), -(-(size - 32) // stride), width)
+    want[f"c{k}"] = (2, -(-224 // stride), -(-513 // stride), width)
   assert {k: v.shape for k, v in maps.items()} == want
   assert tree == shapes(make())
 
@@ -211,8 +210,6 @@ def test_dilation_is_the_same_function_at_more_places(random_variables):
     assert a.shape == b.shape
     np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(b).max())
     np.testing.assert_allclose(torch[f"c{k}"], b, atol=1e-5 * np.abs(b).max())
-  other = run(dense.clone(dilate_first=True), variables, image)["c5"]
-  assert np.abs(other - got["c5"]).max() > 1e-2 * np.abs(got["c5"]).max()
 
 
 def fields_of_blocks(model, name):
@@ -259,48 +256,57 @@ def test_static_padding_follows_the_resolution():
   assert strided == [True, True, True, False]
 
 
-def test_every_stage_and_parameter_is_used(random_variables):
+def test_every_parameter_is_used(random_variables):
   encoder = encoders.EfficientNet(**TINY, output_stride=16)
   image = np.random.default_rng(0).random((2, 65, 97, 4), np.float32)
   variables = random_variables(encoder, image)
 
-  def project(params, key):
-    maps, new = encoder.apply(
-      {**variables, "params": params},
-      image,
-      train=True,
-      mutable=["batch_stats"],
-    )
-    weight = np.random.default_rng(1).normal(size=maps[key].shape)
-    return (maps[key] * weight.astype(np.float32)).sum(), new
+  @jax.jit
+  def gradients(params):
+    def project(params):
+      maps, new = encoder.apply(
+        {**variables, "params": params},
+        image,
+        train=True,
+        mutable=["batch_stats"],
+      )
+      weight = np.random.default_rng(1).normal(size=maps["c5"].shape)
+      return (maps["c5"] * weight.astype(np.float32)).sum(), new
 
-  gradients = jax.jit(jax.grad(project, has_aux=True), static_argnames="key")
-  # The last stage below each map.
-  for key, stage in {"c3": 2, "c5": 6}.items():
-    grads, new = gradients(variables["params"], key)
-    for name, g in grads.items():
-      below = name == "stem" or int(name[5]) <= stage
-      for x in jax.tree.leaves(g):
-        assert np.isfinite(x).all()
-        assert (np.abs(x).max() > 0) == below, (key, name)
+    return jax.grad(project, has_aux=True)(params)
+
+  grads, new = gradients(variables["params"])
+  for path, g in jax.tree_util.tree_leaves_with_path(grads):
+    name = jax.tree_util.keystr(path)
+    assert np.isfinite(g).all(), name
+    assert np.abs(g).max() > 0, name
   for a, b in zip(
     jax.tree.leaves(new["batch_stats"]),
     jax.tree.leaves(variables["batch_stats"]),
     strict=True,
   ):
     assert np.abs(a - b).max() > 0
-  frozen = encoder.clone(frozen_norm=True)
-  out, kept = jax.jit(
-    lambda v: frozen.apply(v, image, train=True, mutable=["batch_stats"])
-  )(variables)
-  want = run(encoder, variables, image)
-  for key in want:
-    np.testing.assert_allclose(out[key], want[key], rtol=1e-5, atol=1e-5)
-  jax.tree.map(
-    np.testing.assert_array_equal,
-    kept["batch_stats"],
-    variables["batch_stats"],
-  )
+
+
+def test_frozen_norms_keep_their_statistics():
+  """All of them; what that does to a block is seen in the next test."""
+  seen = []
+
+  def note(call, args, kwargs, context):
+    if isinstance(context.module, nn.BatchNorm):
+      seen.append(context.module.use_running_average)
+    return call(*args, **kwargs)
+
+  for frozen in (True, False):
+    encoder = encoders.EfficientNet(**TINY, frozen_norm=frozen)
+    train = functools.partial(encoder.apply, train=True, mutable=True)
+    variables = shapes(encoder)
+    seen.clear()
+    with nn.intercept_methods(note):
+      jax.eval_shape(
+        train, variables, jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
+      )
+    assert seen == [frozen] * (1 + 2 + 6 * 3)  # stem, the first block, six
 
 
 def test_stochastic_depth_skips_whole_examples(random_variables):
