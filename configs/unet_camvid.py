@@ -24,9 +24,7 @@ def get_config():
   c.data.size = (360, 480)
   c.data.batch_size = 6
   # Around three quarters of the size: poles and signs are a few pixels wide.
-  c.data.augment = (
-    "random_scale(0.5, 1.0, 0.2)|crop(176, 240)|flip|photometric"
-  )
+  c.data.augment = "random_scale(0.5, 1.0, 0.2)|crop(176, 240)|flip|photometric"
   c.data.eval = "pad"
   c.inference.scales = (0.75,)
   c.task.losses = ("cross_entropy", "dice*0.5")
