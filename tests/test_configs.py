@@ -76,7 +76,7 @@ COUNTS = {
   "unet_mobilenet_v2_pets": 3_504_872
   - (1281 * 1000 + 1280 * 322 + 640)
   + 4_660_323,
-  "unet_pets": unet_count(16, 3),
+  "unet_pets": unet_count(16, 3, 5),  # 7,778,643
   "unet_pets_34m": 34_513_475,
   "unet_scenes": unet_count(16, 8),
   "unet_scenes_depth": unet_count(16, 1),

@@ -47,7 +47,7 @@ PALETTE = np.array(
 
 @dataclasses.dataclass(frozen=True)
 class Surface:
-  """A solid at one moment; instance 0 is stuff. `part`: limb of a figure."""
+  """A solid at one moment; instance 0 is stuff."""
 
   shape: Sphere | Box | Cylinder | Capsule
   material: Material
