@@ -84,6 +84,8 @@ RESERVED = {
   "orbax": {"checkpoint"},
   "absl": {"main"},
   "clu": {"writers"},
+  "h5py": {"weights"},
+  "safetensors": {"weights"},
   "tensorflow": set(),
   "torch": set(),
 }

@@ -62,6 +62,12 @@ def check_maps(
     stride = min(2**level, output_stride)
     want = (size[0] // stride, size[1] // stride)
     found = maps[f"c{level}"].shape[1:3] if f"c{level}" in maps else None
+    if found is None:
+      raise types.UserError(
+        f"model '{name}' needs a map c{level} of stride {stride}; this encoder"
+        f" has {', '.join(sorted(maps))} only: take one that has it, such as"
+        " resnet50."
+      )
     if found != want:
       raise types.UserError(
         f"model '{name}' needs a map c{level} of {want[0]} x {want[1]} from an"

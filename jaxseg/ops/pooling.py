@@ -19,7 +19,7 @@ Array = jax.Array
 _CHAIN = 9  # up to this many taps the chain of slices beats reduce_window
 
 
-def _ends(
+def window_ends(
   n: int, k: int, s: int, p: int, ceil_mode: bool
 ) -> tuple[int, int, int]:
   """Output length and what to add before and after (negative: to drop)."""
@@ -56,8 +56,8 @@ def max_pool(
     ValueError: the window does not fit into the padded map.
   """
   s = stride or window
-  h, top, bottom = _ends(x.shape[1], window, s, padding, ceil_mode)
-  w, left, right = _ends(x.shape[2], window, s, padding, ceil_mode)
+  h, top, bottom = window_ends(x.shape[1], window, s, padding, ceil_mode)
+  w, left, right = window_ends(x.shape[2], window, s, padding, ceil_mode)
   low = jnp.array(-jnp.inf, x.dtype)
   if window * window > _CHAIN:
     x = lax.pad(
@@ -90,8 +90,8 @@ def avg_pool(
   Sizes as in `max_pool` without ceil_mode.
   """
   s = stride or window
-  _, top, bottom = _ends(x.shape[1], window, s, padding, False)
-  _, left, right = _ends(x.shape[2], window, s, padding, False)
+  _, top, bottom = window_ends(x.shape[1], window, s, padding, False)
+  _, left, right = window_ends(x.shape[2], window, s, padding, False)
   zero = jnp.zeros((), x.dtype)
   x = lax.pad(
     x, zero, [(0, 0, 0), (top, bottom, 0), (left, right, 0), (0, 0, 0)]

@@ -39,8 +39,12 @@ def max_pool_with_indices(
     pixels of `x`.
   """
   s = stride or window
-  rows, top, bottom = pooling._ends(x.shape[1], window, s, padding, ceil_mode)
-  cols, left, right = pooling._ends(x.shape[2], window, s, padding, ceil_mode)
+  rows, top, bottom = pooling.window_ends(
+    x.shape[1], window, s, padding, ceil_mode
+  )
+  cols, left, right = pooling.window_ends(
+    x.shape[2], window, s, padding, ceil_mode
+  )
   low = jnp.array(-jnp.inf, x.dtype)
   padded = lax.pad(
     x, low, [(0, 0, 0), (top, bottom, 0), (left, right, 0), (0, 0, 0)]

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import quick
 from tiny import TINY
 
 from jaxseg import losses, types
@@ -43,7 +44,7 @@ def build(random_variables, case):
   model = make(case)
   image = np.random.default_rng(0).random((2, 37, 45, 3), np.float32)
   variables = random_variables(model, image)
-  apply = jax.jit(lambda v, x: model.apply(v, x, train=False)["logits"])
+  apply = quick.jit(lambda v, x: model.apply(v, x, train=False)["logits"])
   return model, variables, apply, image
 
 
@@ -94,7 +95,7 @@ def test_every_parameter_gets_a_gradient(case, built):
   model, variables, _, image = built(case)
   label = np.random.default_rng(1).integers(0, 3, (2, 37, 45))
 
-  @jax.jit
+  @quick.jit
   def gradients(params):
     def loss(params):
       out, new = model.apply(
@@ -128,7 +129,7 @@ def test_every_parameter_gets_a_gradient(case, built):
 def test_half_precision_keeps_parameters_and_logits(case, built):
   _, variables, apply, image = built(case)
   half = make(case, dtype="bfloat16")
-  out = jax.jit(lambda v, x: half.apply(v, x, train=False)["logits"])(
+  out = quick.jit(lambda v, x: half.apply(v, x, train=False)["logits"])(
     variables, image
   )
   assert out.dtype == jnp.float32
@@ -161,7 +162,7 @@ def overfit(model, steps=150):
   colours = np.array([[0.1, 0.2, 0.1], [0.9, 0.3, 0.2], [0.2, 0.4, 0.9]])
   image = colours[label] + rng.normal(0, 0.05, (*label.shape, 3))
   image = image.astype(np.float32)
-  variables = jax.jit(lambda k: dict(model.init(k, image, train=False)))(
+  variables = quick.jit(lambda k: dict(model.init(k, image, train=False)))(
     jax.random.key(0)
   )
   params = variables.pop("params")

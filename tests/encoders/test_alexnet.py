@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 
 from jaxseg import encoders, types
 
@@ -51,7 +52,7 @@ def test_receptive_field(random_variables):
   for i, column in enumerate((start - 1, start, start + 194, start + 195)):
     image[i, :, column] = np.nan
   variables = random_variables(encoder, image)
-  top = jax.jit(lambda v, x: encoder.apply(v, x, train=False))(
+  top = quick.jit(lambda v, x: encoder.apply(v, x, train=False))(
     variables, image
   )["c5"]
   seen = np.isnan(top[:, 0, unit]).any(-1)
@@ -64,7 +65,7 @@ def test_every_parameter_is_used(random_variables):
   image = np.random.default_rng(0).random((2, 223, 230, 3), np.float32)
   variables = random_variables(model, image)
 
-  @jax.jit
+  @quick.jit
   def gradients(params):
     def total(params):
       logits = model.apply(

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 from flax import linen as nn
 
 from jaxseg import encoders, types
@@ -190,7 +191,7 @@ def test_shapes_and_one_tree(output_stride, padding):
 
 
 def run(encoder, variables, image):
-  return jax.jit(lambda v, x: encoder.apply(v, x, train=False))(
+  return quick.jit(lambda v, x: encoder.apply(v, x, train=False))(
     variables, image
   )
 
@@ -261,7 +262,7 @@ def test_every_parameter_is_used(random_variables):
   image = np.random.default_rng(0).random((2, 65, 97, 4), np.float32)
   variables = random_variables(encoder, image)
 
-  @jax.jit
+  @quick.jit
   def gradients(params):
     def project(params):
       maps, new = encoder.apply(
@@ -315,8 +316,8 @@ def test_stochastic_depth_skips_whole_examples(random_variables):
   x = np.random.default_rng(0).normal(size=(64, 4, 4, 8)).astype(np.float32)
   variables = random_variables(block, x)
   rngs = {"dropout": jax.random.key(0)}
-  branch = jax.jit(lambda v: block.apply(v, x, train=False) - x)(variables)
-  got = jax.jit(lambda v: block.apply(v, x, train=True, rngs=rngs) - x)(
+  branch = quick.jit(lambda v: block.apply(v, x, train=False) - x)(variables)
+  got = quick.jit(lambda v: block.apply(v, x, train=True, rngs=rngs) - x)(
     variables
   )
   skipped = np.abs(got).max((1, 2, 3)) == 0

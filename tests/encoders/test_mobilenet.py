@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 
 from jaxseg import encoders, types
 from jaxseg.encoders import inverted_residual as ir
@@ -129,7 +130,7 @@ def test_round_channels(channels, want):
 
 
 def run(encoder, variables, image):
-  return jax.jit(lambda v, x: encoder.apply(v, x, train=False))(
+  return quick.jit(lambda v, x: encoder.apply(v, x, train=False))(
     variables, image
   )
 
@@ -178,7 +179,7 @@ def test_every_parameter_is_used(name, random_variables, short):
   image = np.random.default_rng(0).random((2, 65, 50, 3), np.float32)
   variables = random_variables(encoder, image)
 
-  @jax.jit
+  @quick.jit
   def gradients(params):
     def project(params):
       maps, new = encoder.apply(
@@ -211,7 +212,7 @@ def test_frozen_norm(random_variables, short):
   encoder = encoders.MobileNetV3(**TINY, frozen_norm=True)
   image = np.random.default_rng(0).random((2, 65, 50, 3), np.float32)
   variables = random_variables(encoder, image)
-  out, new = jax.jit(
+  out, new = quick.jit(
     lambda v: encoder.apply(v, image, train=True, mutable=["batch_stats"])
   )(variables)
   old = variables["batch_stats"]

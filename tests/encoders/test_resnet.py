@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 
 from jaxseg import encoders, types
 
@@ -151,7 +152,7 @@ TINY = {"width": 4, "blocks": (1, 1, 1, 2), "normalization": "none"}
 
 
 def run(encoder, variables, image):
-  return jax.jit(lambda v, x: encoder.apply(v, x, train=False))(
+  return quick.jit(lambda v, x: encoder.apply(v, x, train=False))(
     variables, image
   )
 
@@ -224,7 +225,7 @@ def test_every_parameter_is_used(random_variables):
   image = np.random.default_rng(0).random((2, 33, 50, 3), np.float32)
   variables = random_variables(encoder, image)
 
-  @jax.jit
+  @quick.jit
   def gradients(params):
     def project(params):
       maps, new = encoder.apply(
@@ -257,7 +258,7 @@ def test_frozen_norm(random_variables):
   encoder = encoders.ResNet(**TINY, frozen_norm=True)
   image = np.random.default_rng(0).random((2, 33, 50, 3), np.float32)
   variables = random_variables(encoder, image)
-  out, new = jax.jit(
+  out, new = quick.jit(
     lambda v: encoder.apply(v, image, train=True, mutable=["batch_stats"])
   )(variables)
   old = variables["batch_stats"]

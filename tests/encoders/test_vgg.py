@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 
 from jaxseg import encoders
 
@@ -95,7 +96,7 @@ def test_normalisation_belongs_to_the_encoder(random_variables):
   plain = encoders.VGG(width=2, normalization="none")
   variables = random_variables(caffe, image)
   by_hand = 255 * image[..., ::-1] - [104.00699, 116.66877, 122.67892]
-  got, want = jax.jit(
+  got, want = quick.jit(
     lambda: [
       encoder.apply(variables, x, train=False)["c5"]
       for encoder, x in ((caffe, image), (plain, by_hand.astype("float32")))

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 from flax import linen as nn
 
 from jaxseg import encoders, types
@@ -131,7 +132,7 @@ def test_shapes_of_chollet(padding):
 
 
 def run(encoder, variables, image):
-  return jax.jit(lambda v, x: encoder.apply(v, x, train=False))(
+  return quick.jit(lambda v, x: encoder.apply(v, x, train=False))(
     variables, image
   )
 
@@ -180,7 +181,7 @@ def test_every_parameter_is_used(encoder, random_variables):
   image = np.random.default_rng(0).random((2, 65, 97, 4), np.float32)
   variables = random_variables(encoder, image)
 
-  @jax.jit
+  @quick.jit
   def gradients(params):
     def project(params):
       maps, new = encoder.apply(

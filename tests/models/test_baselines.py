@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import quick
 
 from jaxseg.analysis import receptive_field
 from jaxseg.models import MODELS, autoencoder
@@ -55,7 +56,7 @@ def test_nothing_passes_beside_the_code(random_variables):
   rng = np.random.default_rng(0)
   image = rng.random((2, 16, 16, 3), np.float32)
   variables = random_variables(model, image)
-  run = jax.jit(lambda v, x: model.apply(v, x, train=False)["image"])
+  run = quick.jit(lambda v, x: model.apply(v, x, train=False)["image"])
   different = run(variables, image)
   assert np.abs(different[0] - different[1]).max() > 0.1
   variables["params"]["code"]["kernel"] *= 0

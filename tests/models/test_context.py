@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 
 from jaxseg import types
 from jaxseg.models import MODELS, context
@@ -53,7 +54,7 @@ def test_counts_of_the_context_modules():
 def test_basic_context_starts_as_the_identity(padding):
   x = np.random.default_rng(0).random((2, 70, 75, 5), np.float32)
   module = context.ContextModule("basic", padding=padding)
-  got, variables = jax.jit(module.init_with_output)(jax.random.key(0), x)
+  got, variables = quick.jit(module.init_with_output)(jax.random.key(0), x)
   want = x[:, 33:-33, 33:-33] if padding == "valid" else x
   np.testing.assert_array_equal(got, want)
   assert np.abs(variables["params"]["conv1"]["kernel"]).sum() == 5
@@ -64,7 +65,7 @@ def test_large_context_starts_as_the_identity():
   x = np.random.default_rng(0).integers(0, 9, (1, 12, 13, 3))
   x = x.astype(np.float32)
   module = context.ContextModule("large", dilations=(1, 1, 2, 1), noise=0.0)
-  got, variables = jax.jit(module.init_with_output)(jax.random.key(0), x)
+  got, variables = quick.jit(module.init_with_output)(jax.random.key(0), x)
   np.testing.assert_array_equal(got, x)
   # 3 -> 6 -> 6 channels: a class is two channels, each worth one half.
   kernel = np.asarray(variables["params"]["conv2"]["kernel"])
@@ -84,7 +85,7 @@ def test_padding_first_differs_from_padding_every_convolution():
     lambda s: rng.normal(0, 0.3, s.shape).astype(np.float32),
     shapes(same, 1, 40, 40, 3)[1],
   )
-  a, b, valid = jax.jit(
+  a, b, valid = quick.jit(
     lambda v, x: [
       same.clone(padding=p).apply(v, x) for p in context.CONTEXT_PADDINGS
     ]
@@ -115,7 +116,7 @@ def test_tiles_without_padding_equal_the_whole(random_variables):
   front = raw(normalization="none")
   image = np.random.default_rng(0).random((1, 404, 396, 3), np.float32)
   variables = random_variables(front, image)
-  run = jax.jit(lambda v, x: front.apply(v, x, train=False)["logits"])
+  run = quick.jit(lambda v, x: front.apply(v, x, train=False)["logits"])
   whole = run(variables, image)
   assert whole.shape == (1, 4, 3, 4)
   assert np.std(whole) > 1e-3
@@ -141,7 +142,7 @@ def test_whole_network_by_hand(random_variables):
   variables = random_variables(model, image)
   params = variables["params"]
 
-  @jax.jit
+  @quick.jit
   def by_hand(image):
     x = resize.pad_mirror(image, (186, 186 + 5), (186, 186))
     encoder = context.DilatedStages(width=1, normalization="none")
@@ -158,7 +159,7 @@ def test_whole_network_by_hand(random_variables):
     return x[:, :11]
 
   want = by_hand(image)
-  got = jax.jit(lambda v, x: model.apply(v, x, train=False))(variables, image)
+  got = quick.jit(lambda v, x: model.apply(v, x, train=False))(variables, image)
   assert want.shape == (1, 11, 16, 2)
   np.testing.assert_allclose(got["logits"], want, atol=1e-5)
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 
 from jaxseg.encoders import ENCODERS
 from jaxseg.models import MODELS, backbone
@@ -100,7 +101,7 @@ def test_d2l_starts_as_bilinear_upsampling(random_variables):
   )
   image = np.random.default_rng(0).random((1, 64, 96, 3), np.float32)
 
-  @jax.jit
+  @quick.jit
   def run():
     variables = model.init(jax.random.key(0), image, train=False)
     out, state = model.apply(
@@ -122,7 +123,7 @@ def test_rate_beyond_the_map_leaves_the_centre_tap():
   x = np.random.default_rng(0).normal(size=(2, 5, 7, 4)).astype(np.float32)
   aspp = deeplab.ASPP(6, rates=(7, 9, 36))
 
-  @jax.jit
+  @quick.jit
   def run():
     variables = aspp.init(jax.random.key(0), x, train=False)
     centred = jax.tree_util.tree_map_with_path(
@@ -152,7 +153,7 @@ def test_image_branch_is_constant_over_the_image():
   x = np.random.default_rng(0).normal(size=(1, 5, 7, 4)).astype(np.float32)
   aspp = deeplab.ASPP(6)
 
-  @jax.jit
+  @quick.jit
   def run():
     variables = aspp.init(jax.random.key(0), x, train=False)
     kernel = variables["params"]["join"]["conv"]["kernel"]
@@ -230,7 +231,7 @@ def test_gate_of_lraspp_scales_the_deep_branch():
   )
   image = np.random.default_rng(0).random((1, 32, 48, 3), np.float32)
 
-  @jax.jit
+  @quick.jit
   def run():
     variables = model.init(jax.random.key(0), image, train=False)
     params = dict(variables["params"])

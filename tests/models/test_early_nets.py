@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import quick
 
 from jaxseg.models import MODELS, farabet, pinheiro
 from jaxseg.ops import contrast, pooling, pyramid, resize
@@ -35,7 +36,7 @@ def test_farabet_scale_by_scale(random_variables):
   variables = random_variables(model, image)
   params = variables["params"]
 
-  @jax.jit
+  @quick.jit
   def by_hand(image):
     x = contrast.rgb_to_yuv(resize.pad_to_stride(image, 8))  # 32 x 40
     trunk = farabet.Trunk(2, 3)
@@ -50,7 +51,7 @@ def test_farabet_scale_by_scale(random_variables):
       x = jnp.tanh(x) if name == "hidden" else x
     return resize.resize_bilinear(x, (32, 40))[:, :30, :37]
 
-  got = jax.jit(lambda v, x: model.apply(v, x, train=False))(variables, image)
+  got = quick.jit(lambda v, x: model.apply(v, x, train=False))(variables, image)
   want = by_hand(image)
   assert np.std(want) > 0.1
   np.testing.assert_allclose(got["logits"], want, atol=1e-4)
@@ -92,7 +93,7 @@ def test_instances_are_one_network_applied_again(random_variables):
   variables = random_variables(model, image)
   params = {"params": variables["params"]["instance"]}
 
-  @jax.jit
+  @quick.jit
   def by_hand(image):
     network = pinheiro.Instance(3, 3, 4)
     zeros = jnp.zeros((1, 16, 24, 3))
@@ -103,12 +104,14 @@ def test_instances_are_one_network_applied_again(random_variables):
     return [resize.resize_bilinear(x, (16, 24)) for x in (first, second)]
 
   first, second = by_hand(image)
-  got = jax.jit(lambda v, x: model.apply(v, x, train=True))(variables, image)
+  got = quick.jit(lambda v, x: model.apply(v, x, train=True))(variables, image)
   np.testing.assert_allclose(got["aux_1"], first, atol=1e-5)
   np.testing.assert_allclose(got["logits"], second, atol=1e-5)
   assert np.abs(first - second).max() > 0.1
   # The earlier instance is what a shorter network answers.
-  short = jax.jit(lambda v, x: model.clone(instances=1).apply(v, x, train=True))
+  short = quick.jit(
+    lambda v, x: model.clone(instances=1).apply(v, x, train=True)
+  )
   alone = short(variables, image)
   assert set(alone) == {"logits"}
   np.testing.assert_allclose(alone["logits"], first, atol=1e-5)

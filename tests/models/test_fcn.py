@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 
 from jaxseg import types
 from jaxseg.models import MODELS, fcn
@@ -112,12 +113,12 @@ def test_zero_finer_scores_leave_the_upsampled_coarser_score(random_variables):
   params = zeroed(variables["params"], *finer)
   shared = {k: v for k, v in params.items() if k not in finer}
 
-  @jax.jit
+  @quick.jit
   def run8(params):
     return fine.apply({"params": params}, image, train=False)["logits"]
 
   coarse = fine.clone(stride=32)
-  out32, state = jax.jit(
+  out32, state = quick.jit(
     lambda p: coarse.apply(
       {"params": p}, image, train=False, capture_intermediates=True
     )
@@ -164,7 +165,7 @@ def test_options_of_the_paper(random_variables):
     shrunk[f"head_logits_{at}"] = {**layer, "kernel": kernel}
     params[f"head_logits_up_{at}"] = conv.bilinear_kernel(4, 2)
 
-  @jax.jit
+  @quick.jit
   def run():
     runs = [
       (plain, variables["params"]),

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 
 from jaxseg import types
 from jaxseg.models import MODELS
@@ -52,7 +53,7 @@ def test_top_down_path_by_hand(size):
   maps = pictures(*size)
   pyramid = fpn.FeaturePyramid(7, output_convs=False, extra=True)
 
-  @jax.jit
+  @quick.jit
   def run(maps):
     variables = pyramid.init(jax.random.key(0), maps)
     return pyramid.apply(variables, maps), variables["params"]
@@ -76,7 +77,7 @@ def test_levels_are_independent_without_the_top_down_path():
   maps = pictures()
   pyramid = fpn.FeaturePyramid(7)
 
-  @jax.jit
+  @quick.jit
   def run(maps):
     variables = pyramid.init(jax.random.key(0), maps)
     silent = {k: v if k == "c2" else 0 * v for k, v in maps.items()}
@@ -101,7 +102,7 @@ def test_branch_brings_every_level_to_stride_4(merge, random_variables):
   branch = fpn.SemanticBranch(4, merge=merge)
   variables = random_variables(branch, pyramid)
 
-  @jax.jit
+  @quick.jit
   def run(pyramid):
     def sums(pyramid):
       y = branch.apply(variables, pyramid, train=False)

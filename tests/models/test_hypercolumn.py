@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import quick
 
 from jaxseg.models import MODELS, hypercolumn
 from jaxseg.ops import conv, resize
@@ -71,7 +72,7 @@ def test_sum_of_scores_is_a_classifier_on_the_concatenation(random_variables):
   image = np.random.default_rng(0).random((1, 64, 96, 3), np.float32)
   variables = random_variables(model, image)
 
-  @jax.jit
+  @quick.jit
   def run(variables):
     got, state = model.apply(
       variables, image, train=False, capture_intermediates=True
@@ -108,7 +109,7 @@ def test_grid_classifiers_differ_by_place(random_variables):
   bias = np.zeros((3, 3, 2), np.float32)
   bias[0, 0, 1] = 1
   params["head_logits_fc7"]["bias"] = bias.ravel()
-  out = jax.jit(lambda p, x: model.apply({"params": p}, x, train=False))(
+  out = quick.jit(lambda p, x: model.apply({"params": p}, x, train=False))(
     params, image
   )
   logits = np.asarray(out["logits"])[0]

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 from flax import linen as nn
 
 from jaxseg import layers, types
@@ -118,7 +119,7 @@ def test_links_add(random_variables):
 
   shift = np.random.default_rng(1).normal(size=(1, 4, 4, 64))
   shift = shift.astype(np.float32)
-  link, block, none = jax.jit(
+  link, block, none = quick.jit(
     lambda s: (run(s, 0.0), run(0.0, s), run(0.0, 0.0))
   )(shift)
   np.testing.assert_allclose(link, block, atol=1e-5)

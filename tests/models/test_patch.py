@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import quick
 
 from jaxseg import types
 from jaxseg.models import MODELS, patch
@@ -32,7 +33,7 @@ def test_dense_equals_every_patch_by_itself(
     ]
   )
   single = model.clone(border="none")
-  got, want = jax.jit(
+  got, want = quick.jit(
     lambda v: (
       model.apply(v, image, train=False)["logits"],
       single.apply(v, patches, train=False)["logits"],
@@ -87,7 +88,9 @@ def accuracy_after_training(width, steps=60):
   state = optimizer.init(params)
   for _ in range(steps):
     params, state = step(params, state)
-  out = jax.jit(lambda p, x: model.apply(p, x, train=False))(params, test_image)
+  out = quick.jit(lambda p, x: model.apply(p, x, train=False))(
+    params, test_image
+  )
   return np.mean(np.argmax(out["logits"], -1) == test_label)
 
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 
 from jaxseg import types
 from jaxseg.encoders import ENCODERS
@@ -82,7 +83,7 @@ def test_registered_networks_have_the_deep_stem():
 def pyramid(x, **fields):
   pool = pspnet.PyramidPooling(3, **fields)
 
-  @jax.jit
+  @quick.jit
   def run(x):
     variables = pool.init(jax.random.key(0), x, train=False)
     return pool.apply(variables, x, train=False), variables["params"]

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 
 from jaxseg.models import MODELS, segnet
 from jaxseg.ops import unpool
@@ -94,7 +95,7 @@ def test_unpooling_reads_the_mirrored_pooling(random_variables, monkeypatch):
 
   def run():
     return np.asarray(
-      jax.jit(lambda v, x: model.apply(v, x, train=False)["logits"])(
+      quick.jit(lambda v, x: model.apply(v, x, train=False)["logits"])(
         variables, image
       )
     )
@@ -115,7 +116,7 @@ def test_basic_has_no_relu_in_its_decoder(random_variables):
   model = segnet.SegNetBasic({"logits": 3}, width=4, kernel=3, depth=2)
   image = np.random.default_rng(0).random((1, 16, 16, 3), np.float32)
   variables = random_variables(model, image)
-  _, state = jax.jit(
+  _, state = quick.jit(
     lambda v, x: model.apply(v, x, train=False, capture_intermediates=True)
   )(variables, image)
   maps = {

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 
 from jaxseg import types
 from jaxseg.models import unet
@@ -213,7 +214,7 @@ def build(random_variables, shape=(2, 21, 27, 3), **options):
   model = UNet({"logits": 3}, width=4, **{"depth": 2, **options})
   image = np.random.default_rng(0).random(shape, np.float32)
   variables = random_variables(model, image)
-  apply = jax.jit(
+  apply = quick.jit(
     lambda v, x: model.apply(v, x, train=False)["logits"],
   )
   return model, variables, apply, image
@@ -225,7 +226,7 @@ def test_overlap_tile_is_the_one_shot_run(random_variables):
     random_variables, shape=(1, 40, 33, 3), padding="valid"
   )
   raw = UNet({"logits": 3}, width=4, depth=2, padding="valid", mirror=False)
-  tile = jax.jit(lambda v, x: raw.apply(v, x, train=False)["logits"])
+  tile = quick.jit(lambda v, x: raw.apply(v, x, train=False)["logits"])
   want = whole(variables, image)
   side, step = 60, 20  # 60 pixels in, 20 out at depth 2
   assert unet.valid_output_size(side, 2) == step
@@ -259,11 +260,11 @@ def test_dropout_is_random_in_training_and_off_otherwise(
   model, variables, _, image = build(random_variables, **options)
   plain = model.clone(dropout=0.0)
 
-  @jax.jit
+  @quick.jit
   def run(key):
     return model.apply(variables, image, train=True, rngs={"dropout": key})
 
-  @jax.jit
+  @quick.jit
   def evaluate():
     return [m.apply(variables, image, train=False) for m in (model, plain)]
 

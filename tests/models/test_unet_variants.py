@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 
 from jaxseg import types
 from jaxseg.models import MODELS, pets_unet, residual_unet
@@ -73,7 +74,7 @@ def test_last_map_is_not_normalised(random_variables):
   project = variables["params"]["encoder"]["block17"]["project"]
   assert set(project) == {"conv"}
 
-  @jax.jit
+  @quick.jit
   def run(kernel):
     params = jax.tree.map(lambda x: x, variables["params"])
     params["encoder"]["block17"]["project"]["conv"]["kernel"] = kernel
@@ -128,7 +129,7 @@ def test_block_without_its_convolutions_is_the_shortcut():
   x = np.random.default_rng(0).normal(size=(2, 6, 8, 3)).astype(np.float32)
   block = residual_unet.PreActivationBlock(4, stride=2)
 
-  @jax.jit
+  @quick.jit
   def run(x):
     variables = block.init(jax.random.key(0), x, train=False)
     params = dict(variables["params"])

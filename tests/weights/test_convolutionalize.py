@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 from jax import lax
 
 from jaxseg import encoders, types
@@ -65,7 +66,7 @@ def test_grid_of_a_larger_image_is_the_classifier_on_its_crops(order):
   kernels = [normal(rng, 3, 3, i, o) for i, o in itertools.pairwise(widths)]
   params = {"top": {"fc6": dense(rng, 5 * 5 * 8, 12), "fc7": dense(rng, 12, 7)}}
 
-  @jax.jit
+  @quick.jit
   def classify(x):
     x = features(kernels, x)
     x = x if order == "hwc" else x.transpose(0, 3, 1, 2)
@@ -76,7 +77,7 @@ def test_grid_of_a_larger_image_is_the_classifier_on_its_crops(order):
 
   dense_params = conv.convolutionalize(params, {"top/fc6": (5, 5)}, order)
 
-  @jax.jit
+  @quick.jit
   def run(x):
     x = features(kernels, x)
     for name in ("fc6", "fc7"):
@@ -121,7 +122,7 @@ def test_vgg_classifier_takes_the_dense_weights(random_variables):
     **conv.convolutionalize(layers, {"fc6": (7, 7)}),
   }
 
-  @jax.jit
+  @quick.jit
   def both(image):
     x = encoder.apply(variables, image, train=False)["c5"]
     x = x.reshape(2, -1)
