@@ -4,8 +4,9 @@ VENV ?= .venv
 PY := $(VENV)/bin/python
 DATA ?= data
 RUNS ?= runs
+WORKERS ?= 2
 
-.PHONY: demo test lint parity colabs bench clean
+.PHONY: demo test slow lint parity colabs bench clean
 
 $(VENV)/.installed: pyproject.toml requirements.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "jaxseg needs Python 3.11 or later, this is " + sys.version.split()[0]'
@@ -26,7 +27,11 @@ demo: $(VENV)/.installed
 	$(PY) -m jaxseg.main --config=configs/unet_scenes.py --workdir=$(RUNS)/demo --config.data.data_dir=$(DATA) --mode=predict --config.predict.split=test --config.predict.limit=24 --config.predict.out=predictions
 
 test: $(VENV)/.installed
-	$(PY) -m pytest -q -m 'not parity' --durations=15
+	$(PY) -m pytest -q -m 'not parity and not slow' -n $(WORKERS) --durations=15
+
+# Trainings: every network learns eight scenes, and the like.
+slow: $(VENV)/.installed
+	$(PY) -m pytest -q -m 'slow and not parity' -n $(WORKERS) --durations=15
 
 lint: $(VENV)/.installed
 	$(PY) -m ruff check .

@@ -189,7 +189,9 @@ def test_mistakes_are_named():
   with pytest.raises(types.UserError, match=r"'deeplabv3' wants .* VGG"):
     KIT["deeplabv3"](outputs={"logits": 2}, encoder=ENCODERS["vgg16"]())
   unpadded = KIT["unet"](outputs={"logits": 2}, encoder=ENCODERS["alexnet"]())
-  with pytest.raises(types.UserError, match="c1 of stride 2; this encoder has c2, c3"):
+  with pytest.raises(
+    types.UserError, match="c1 of stride 2; this encoder has c2, c3"
+  ):
     shapes(unpadded, (64, 64))
 
 
