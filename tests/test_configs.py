@@ -23,6 +23,22 @@ from jaxseg.weights.published import PUBLISHED
 
 ROOT = pathlib.Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
+# One of each kind: kit, auxiliary heads, poly schedule, epochs, own folder.
+# The others run among the slow tests.
+SOON = {
+  "deeplabv3_resnet50_cityscapes",
+  "fcn8s_cityscapes",
+  "linknet_lite0_camvid",
+  "unet_camvid",
+  "unet_folder",
+  "unet_pets",
+  "unet_scenes",
+  "unet_scenes_depth",
+}
+RUNS = [
+  pytest.param(p, marks=() if p.stem in SOON else pytest.mark.slow, id=p.stem)
+  for p in CONFIGS
+]
 
 
 def unet_count(width, classes, depth=4):
@@ -207,7 +223,7 @@ def shrink(config):
   config.tensorboard = False
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", RUNS)
 def test_runs_on_a_miniature(
   path, miniatures, small_networks, tmp_path, monkeypatch
 ):

@@ -131,5 +131,5 @@ def test_vgg(name, random_variables, torchvision):
   got = jax.jit(lambda v, x: ours.apply(v, x, train=False))(variables, image)
   assert len(wants) == 5
   for k, want in enumerate(wants, 1):
-    error = np.abs(got[f"c{k}"] - want).max() / np.abs(want).max()
+    error = np.abs(got[f"p{k}"] - want).max() / np.abs(want).max()
     assert error < 1e-4
