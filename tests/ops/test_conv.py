@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import quick
 from flax import linen as nn
 from jax import lax
 
@@ -97,9 +98,8 @@ def painted(x, kernel, s):
   return out
 
 
-@pytest.mark.parametrize(
-  ("k", "s"), [(1, 1), (3, 1), (2, 2), (3, 2), (5, 2), (1, 3), (4, 3)]
-)
+@pytest.mark.parametrize("s", [1, 2, 3])
+@pytest.mark.parametrize("k", [1, 2, 3, 4, 5])
 def test_four_views_agree(k, s):
   rng = np.random.default_rng(10 * k + s)
   x = rng.normal(size=(2, 3, 4, 2)).astype(np.float32)
@@ -108,7 +108,7 @@ def test_four_views_agree(k, s):
   want = painted(x, kernel, s)
   np.testing.assert_allclose(fast, want, atol=1e-5)
 
-  @jax.jit
+  @quick.jit
   def views(x, kernel):
     inserted = lax.conv_general_dilated(
       x,
