@@ -118,6 +118,10 @@ def get_config() -> ConfigDict:
   c.model.encoder.padding = config_dict.placeholder(str)  # torch, tf
   c.model.encoder.stem = config_dict.placeholder(str)  # resnet: 7x7, deep
   c.model.encoder.stride_at = config_dict.placeholder(str)  # resnet: 3x3, 1x1
+  c.model.encoder.use_bias = config_dict.placeholder(bool)  # resnet
+  c.model.encoder.valid_stem = config_dict.placeholder(bool)  # xception
+  c.model.encoder.momentum = config_dict.placeholder(float)  # of statistics
+  c.model.encoder.epsilon = config_dict.placeholder(float)  # in normalisations
   c.model.encoder.multi_grid = config_dict.placeholder(tuple)
   c.model.encoder.dilate_first = config_dict.placeholder(bool)
   c.model.encoder.drop_path = config_dict.placeholder(float)  # efficientnet

@@ -37,6 +37,10 @@ NORMALIZATIONS: dict[str, Normalization] = {
   "caffe": Normalization(
     mean=(104.00699, 116.66877, 122.67892), scale=255.0, order="bgr"
   ),
+  # The same with the mean of VGG's authors: Keras' VGG and ResNet.
+  "caffe_vgg": Normalization(
+    mean=(103.939, 116.779, 123.68), scale=255.0, order="bgr"
+  ),
 }
 
 

@@ -41,6 +41,7 @@ class Block(nn.Module):
     dilation: of every 3x3 behind it.
     use_bias: convolutions have biases too.
     frozen_norm: running statistics in training too.
+    momentum, epsilon: of the normalisations, see `layers.normalize`.
     dtype: compute dtype.
   """
 
@@ -54,6 +55,8 @@ class Block(nn.Module):
   dilation: int = 1
   use_bias: bool = False
   frozen_norm: bool = False
+  momentum: float = 0.9
+  epsilon: float = 1e-5
   dtype: str = "float32"
 
   @nn.compact
@@ -86,6 +89,8 @@ class Block(nn.Module):
         use_bias=self.use_bias,
         act="none",
         frozen=self.frozen_norm,
+        momentum=self.momentum,
+        epsilon=self.epsilon,
         dtype=self.dtype,
         name="project",
       )(x, train=train)
@@ -105,6 +110,8 @@ class Block(nn.Module):
         "batch",
         train=train,
         frozen=self.frozen_norm,
+        momentum=self.momentum,
+        epsilon=self.epsilon,
         dtype=self.dtype,
         name=f"norm{i}",
       )
@@ -137,6 +144,8 @@ class ResNet(nn.Module):
     normalization: name in NORMALIZATIONS or a record of its own.
     use_bias: convolutions have biases beside the normalisation (Keras).
     frozen_norm: running statistics in training too.
+    momentum, epsilon: of the normalisation, see `layers.normalize` (Keras:
+      0.99 and 1.001e-5).
     dtype: compute dtype; parameters are float32.
   """
 
@@ -153,6 +162,8 @@ class ResNet(nn.Module):
   normalization: str | norms.Normalization = "imagenet"
   use_bias: bool = False
   frozen_norm: bool = False
+  momentum: float = 0.9
+  epsilon: float = 1e-5
   dtype: str = "float32"
 
   def __post_init__(self):
@@ -198,6 +209,8 @@ class ResNet(nn.Module):
           dilation=dilation * factor,
           use_bias=self.use_bias,
           frozen_norm=self.frozen_norm,
+          momentum=self.momentum,
+          epsilon=self.epsilon,
           dtype=self.dtype,
           name=f"layer{stage}_{i}",
         )(x, train=train)
@@ -230,6 +243,8 @@ class ResNet(nn.Module):
         stride=stride,
         use_bias=self.use_bias,
         frozen=self.frozen_norm,
+        momentum=self.momentum,
+        epsilon=self.epsilon,
         dtype=self.dtype,
         name=name,
       )(x, train=train)

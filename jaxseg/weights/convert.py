@@ -7,8 +7,8 @@
   --model=NAME                        as that source names it; smp's networks
                                       are DECODER-ENCODER, unet-resnet34
   --licence=TEXT                      of the weights, kept in the file
-  --normalization=NAME                imagenet, caffe, inception or none,
-                                      instead of the model's usual one
+  --normalization=NAME                imagenet, caffe, caffe_vgg, inception or
+                                      none, instead of the model's usual one
 
 CHECKPOINT is .pth, .pt, .bin, .safetensors or .h5; nothing in it is run.
 """
@@ -27,7 +27,7 @@ import numpy as np
 from jaxseg.types import UserError
 from jaxseg.weights import families, readers, rule, store
 
-NORMALIZATIONS = ("imagenet", "caffe", "inception", "none")
+NORMALIZATIONS = ("imagenet", "caffe", "caffe_vgg", "inception", "none")
 
 
 def convert(
@@ -52,7 +52,7 @@ def convert(
     source: whose names it has; one of families.SOURCES.
     model: as the source names it.
     network: our name of it (`model`).
-    fields: of our network, where they differ from its defaults.
+    fields: of our network, beside those that the family is known to need.
     licence: of the weights.
     normalization: instead of the model's usual one.
     publisher: kept as the record's source (`source`).
@@ -61,7 +61,14 @@ def convert(
     UserError: see `readers.read`, `rule.rename` and `families.find`.
   """
   found = families.find(source, model)
-  tensors, _ = readers.read(checkpoint)
+  tensors, meta = readers.read(checkpoint)
+  if source == "keras" and meta.get("layout") == "paths":
+    raise UserError(
+      f"{checkpoint} has no names of layers, only numbers "
+      f"({next(iter(tensors))}), as Keras 3 writes .weights.h5: expected a "
+      "file with 'layer_names', so load it with Keras into the network and "
+      "call model.save('NAME.h5')."
+    )
   renamed = rule.rename(found.rules, tensors)
   if not renamed:
     raise UserError(
@@ -70,7 +77,7 @@ def convert(
     )
   record = store.Record(
     network=network or model,
-    fields=dict(fields or {}),
+    fields={**found.fields, **(fields or {})},
     source=publisher or source,
     licence=licence,
     sha256=sha256(checkpoint),

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from jaxseg.types import UserError
 from jaxseg.weights.rule import Rule
@@ -66,6 +67,17 @@ NETWORKS: dict[str, tuple[str, str]] = {
   "deeplabv3_mobilenet_v3_large": ("deeplabv3", "mobilenet_v3_large"),
   "lraspp_mobilenet_v3_large": ("lraspp", "mobilenet_v3_large"),
 }
+# Where our defaults would compute something else with a family's weights.
+FIELDS: dict[tuple[str, str], dict[str, Any]] = {
+  ("keras", "efficientnet"): {"padding": "tf", "epsilon": 1e-3},
+  ("keras", "mobilenet_v2"): {"padding": "tf", "epsilon": 1e-3},
+  ("keras", "resnet"): {
+    "stride_at": "1x1",
+    "use_bias": True,
+    "epsilon": 1.001e-5,
+  },
+  ("keras", "xception"): {"padding": "tf", "valid_stem": True},
+}
 DECODERS = ("unet", "linknet", "fpn", "pspnet", "deeplabv3", "deeplabv3plus")
 
 
@@ -73,11 +85,12 @@ class Found(NamedTuple):
   """What a model needs.
 
   Fields: rules for its whole checkpoint; normalization, a name of
-  encoders.NORMALIZATIONS.
+  encoders.NORMALIZATIONS; fields of our network that the weights need.
   """
 
   rules: tuple[Rule, ...]
   normalization: str
+  fields: Mapping[str, Any]
 
 
 def find(source: str, model: str) -> Found:
@@ -111,7 +124,8 @@ def find(source: str, model: str) -> Found:
     raise UserError(
       f"--model={model} of --from={source} has no renaming rules: {hint}"
     )
-  return Found(rules, _normalization(source, name, tag))
+  fields = FIELDS.get((source, FAMILIES.get(name, name)), {})
+  return Found(rules, _normalization(source, name, tag), fields)
 
 
 def models(source: str) -> list[str]:
@@ -172,7 +186,7 @@ def _normalization(source: str, name: str, tag: str) -> str:
   if source == "keras":
     family = FAMILIES.get(name, name)
     if family in ("resnet", "vgg16", "vgg19"):
-      return "caffe"
+      return "caffe_vgg"
     inception = family != "efficientnet"
   elif source == "timm":
     tensorflow = ("tf_efficientnet_lite", "tf_mobilenetv3", "xception")

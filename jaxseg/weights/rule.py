@@ -51,6 +51,11 @@ def _keras_depthwise(x: np.ndarray) -> np.ndarray:
   return x.transpose(0, 1, 3, 2)
 
 
+def _keras_dense_7x7(x: np.ndarray) -> np.ndarray:
+  """Keras (7 * 7 * c, out) of a flattened (7, 7, c) map -> (7, 7, c, out)."""
+  return x.reshape(7, 7, -1, x.shape[1])
+
+
 def _keras_dense_conv(x: np.ndarray) -> np.ndarray:
   """Keras (in, out) -> a 1x1 convolution (1, 1, in, out)."""
   return x[None, None]
@@ -65,6 +70,7 @@ OPS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
   "dense_6x6": _dense_6x6,
   "dense_7x7": _dense_7x7,
   "keras_depthwise": _keras_depthwise,
+  "keras_dense_7x7": _keras_dense_7x7,
   "keras_dense_conv": _keras_dense_conv,
 }
 
@@ -112,9 +118,11 @@ def rename(
   out: dict[str, np.ndarray] = {}
   origin: dict[str, str] = {}
   unknown = []
+  # The module's own cache of patterns is smaller than some sets of rules.
+  compiled = [(re.compile(rule.pattern), rule) for rule in rules]
   for name, array in tensors.items():
-    for rule in rules:
-      found = re.fullmatch(rule.pattern, name)
+    for pattern, rule in compiled:
+      found = pattern.fullmatch(name)
       if not found:
         continue
       path = found.expand(rule.target)

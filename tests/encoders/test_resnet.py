@@ -1,10 +1,13 @@
 """ResNet and ResNeXt: exact counts, strides against dilation, fields."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import quick
+from flax import linen as nn
 
 from jaxseg import encoders, types
 
@@ -302,3 +305,28 @@ def test_classifier_is_dense_on_the_mean(random_variables):
 def test_mistakes_are_named(fields, message):
   with pytest.raises(types.UserError, match=message):
     shapes(encoders.ENCODERS["resnet50"](**fields))
+
+
+@pytest.mark.parametrize("bottleneck", [True, False])
+def test_every_normalisation_takes_the_fields(bottleneck):
+  """Stem, blocks and shortcuts; torch's values where none are given."""
+  seen = []
+
+  def note(call, args, kwargs, context):
+    if isinstance(context.module, nn.BatchNorm):
+      seen.append((context.module.momentum, context.module.epsilon))
+    return call(*args, **kwargs)
+
+  make = functools.partial(
+    encoders.ResNet, blocks=(1, 1, 1, 1), bottleneck=bottleneck, width=2
+  )
+  # A basic block of the first stage has no shortcut to normalise.
+  norms = 1 + 4 * (3 + 1) if bottleneck else 1 + 4 * 2 + 3
+  for fields, want in (
+    ({}, (0.9, 1e-5)),
+    ({"momentum": 0.99, "epsilon": 1.001e-5}, (0.99, 1.001e-5)),
+  ):
+    seen.clear()
+    with nn.intercept_methods(note):
+      shapes(make(**fields))
+    assert seen == [want] * norms

@@ -155,6 +155,10 @@ def test_nothing_to_use(tmp_path):
     ("smp", "efficientnet_lite1", "inception"),
     ("smp", "unet-efficientnet-b4", "imagenet"),
     ("keras", "xception", "inception"),
+    ("keras", "mobilenet_v2", "inception"),
+    ("keras", "resnet50", "caffe_vgg"),
+    ("keras", "vgg16", "caffe_vgg"),
+    ("keras", "efficientnet_b3", "imagenet"),
   ],
 )
 def test_normalization_of_the_models(source, model, want):
@@ -219,7 +223,7 @@ def test_the_head_of_a_network():
     ("smp", "zzz", "resnet34.* DECODER-ENCODER with unet, linknet"),
     ("torchvision", "tf_efficientnet_lite0", "has no renaming rules"),
     ("torchvision", "resnet", "did you mean resnet"),
-    ("keras", "vgg16", "known are xception"),
+    ("keras", "vgg11", "did you mean vgg19 or vgg16"),
   ],
 )
 def test_models_without_rules(source, model, match):

@@ -300,7 +300,7 @@ def test_other_rules_make_the_cache_again(
     r._replace(target=r.target.replace("/stem/", "/root/")) for r in rules
   )
   monkeypatch.setattr(
-    families, "find", lambda *_: families.Found(new, "imagenet")
+    families, "find", lambda *_: families.Found(new, "imagenet", {})
   )
   arrays, _ = store.read(resolve.resolve("toy", cache=tmp_path))
   assert set(arrays) == {"params/encoder/root/conv/kernel"}

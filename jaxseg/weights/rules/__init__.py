@@ -33,6 +33,12 @@ from jaxseg.weights.rules import (
 Rules = Callable[..., tuple[Rule, ...]]
 
 RULES: dict[tuple[str, str], Rules] = {
+  # By name: these families have members that Keras has not.
+  **{("keras", f"efficientnet_b{i}"): efficientnet.keras for i in range(8)},
+  **{("keras", f"resnet{n}"): resnet.keras for n in (50, 101, 152)},
+  ("keras", "mobilenet_v2"): mobilenet_v2.keras,
+  ("keras", "vgg16"): vgg.keras,
+  ("keras", "vgg19"): vgg.keras,
   ("keras", "xception"): xception.keras,
   # By the network's name: the rules of these depend on its depth.
   **{("smp", name): make for name, make in efficientnet.LUKEMELAS.items()},

@@ -1,8 +1,9 @@
-"""EfficientNet and EfficientNet-Lite: timm's names and lukemelas' names.
+"""EfficientNet and EfficientNet-Lite: names of timm, lukemelas, Keras.
 
-timm counts blocks per stage, as we do. lukemelas' package, its descendants
-(segmentation_models_pytorch's efficientnet-b0 to -b7) and the Lite weights of
-the package index count them through, so their rules depend on the depth.
+timm counts blocks per stage, as we do, and Keras letters them. lukemelas'
+package, its descendants (segmentation_models_pytorch's efficientnet-b0 to -b7)
+and the Lite weights of the package index count them through, so their rules
+depend on the depth.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 from collections.abc import Callable
 
 from jaxseg.weights.rule import Rule, batch_norm, conv
-from jaxseg.weights.rules import resnet
+from jaxseg.weights.rules import keras_layers, resnet
 
 BLOCKS = (1, 2, 2, 3, 3, 4, 1)  # of the seven stages at depth 1
 B_DEPTHS = (1.0, 1.1, 1.2, 1.4, 1.8, 2.2, 2.6, 3.1)  # B0 to B7
@@ -89,6 +90,48 @@ def lukemelas(
     *batch_norm(rf"{prefix}_bn0", f"{target}stem/norm"),
     *_head(f"{prefix}_conv_head", f"{prefix}_bn1", classifier),
     *resnet.head(rf"{prefix}_fc", "fc", classifier),
+    *rules,
+  )
+
+
+def keras(
+  prefix: str = "", target: str = "", *, classifier: bool = False
+) -> tuple[Rule, ...]:
+  """keras.applications' EfficientNetB0 to EfficientNetB7; see `RULES`.
+
+  The normalisation of the image, a layer there, is a field of our encoder:
+  its arrays are left out.
+  """
+  layer = functools.partial(keras_layers.layer, prefix)
+  rules = []
+  for stage, count in enumerate(BLOCKS):
+    for i in range(math.ceil(count * B_DEPTHS[-1])):
+      # 'block2a' is the first block of our stage 1.
+      name = f"block{stage + 1}{chr(ord('a') + i)}"
+      path = f"{target}block{stage}_{i}/"
+      rules += (
+        *keras_layers.conv(
+          layer(rf"{name}_(?P<part>expand|project)_conv"), rf"{path}\g<part>"
+        ),
+        *keras_layers.depthwise(layer(f"{name}_dwconv"), f"{path}depthwise"),
+        *keras_layers.conv(
+          layer(rf"{name}_(?P<part>se_reduce|se_expand)"), rf"{path}\g<part>"
+        ),
+        *keras_layers.norm(layer(f"{name}_expand_bn"), f"{path}norm0"),
+        *keras_layers.norm(layer(f"{name}_bn"), f"{path}norm1"),
+        *keras_layers.norm(layer(f"{name}_project_bn"), f"{path}norm2"),
+      )
+  top = layer("top_conv"), layer("top_bn")
+  if classifier:
+    rules += keras_layers.conv(top[0], "head/conv")
+    rules += keras_layers.norm(top[1], "head/norm")
+  else:
+    rules.append(Rule(rf"(?:{top[0]}|{top[1]})[^/]+", ""))
+  return (
+    Rule(layer("normalization") + r"(?:mean|variance|count)(?::0)?", ""),
+    *keras_layers.conv(layer("stem_conv"), f"{target}stem/conv"),
+    *keras_layers.norm(layer("stem_bn"), f"{target}stem/norm"),
+    *keras_layers.head(prefix, classifier),
     *rules,
   )
 

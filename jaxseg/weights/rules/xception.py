@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jaxseg.weights.rule import Rule, batch_norm, conv
-from jaxseg.weights.rules import resnet
+from jaxseg.weights.rules import keras_layers, resnet
 
 # Keras: layer -> ours. Its block 1 is the stem, its block 14 the exit.
 _KERAS = {
@@ -67,56 +67,24 @@ def keras(
       running count: conv2d_1 in the published files, conv2d (0) in a model
       that a fresh process has built.
   """
-  rules = []
-  for layer, path in _KERAS.items():
-    source, into = _layer(prefix, layer), target + path
-    norm = f"{into}/norm" if "sep" in layer else into.replace("conv", "norm")
+  rules, at = [], keras_layers.layer
+  for name, path in _KERAS.items():
+    source, into = at(prefix, name), target + path
+    norm = f"{into}/norm" if "sep" in name else into.replace("conv", "norm")
     rules += (
-      Rule(rf"{source}kernel{_TAIL}", f"params/{into}/kernel"),
-      Rule(
-        rf"{source}depthwise_kernel{_TAIL}",
-        f"params/{into}/depthwise/kernel",
-        "keras_depthwise",
-      ),
-      Rule(
-        rf"{source}pointwise_kernel{_TAIL}", f"params/{into}/pointwise/kernel"
-      ),
-      *_keras_norm(_layer(prefix, f"{layer}_bn"), norm),
+      *keras_layers.conv(source, into),
+      *keras_layers.separable(source, into),
+      *keras_layers.norm(at(prefix, f"{name}_bn"), norm),
     )
   for i, block in enumerate((1, 2, 3, 12)):
     end = f"_{i + first}" if i + first else ""
     into = f"{target}block{block}_shortcut"
-    source = _layer(prefix, f"conv2d{end}")
-    rules.append(Rule(rf"{source}kernel{_TAIL}", f"params/{into}/conv/kernel"))
-    norm = _layer(prefix, f"batch_normalization{end}")
-    rules += _keras_norm(norm, f"{into}/norm")
-  top = _layer(prefix, "predictions")
-  rules += (
-    Rule(
-      rf"{top}kernel{_TAIL}",
-      "params/fc/kernel" if classifier else "",
-      "keras_dense_conv",
-    ),
-    Rule(rf"{top}bias{_TAIL}", "params/fc/bias" if classifier else ""),
-  )
-  return tuple(rules)
-
-
-_TAIL = r"(?::0)?"  # TensorFlow's number of the output
-
-
-def _layer(prefix: str, name: str) -> str:
-  """A group may repeat the layer's name: 'layer/layer/kernel:0'."""
-  return rf"{prefix}{name}/(?:{name}/)?"
-
-
-def _keras_norm(source: str, path: str) -> tuple[Rule, ...]:
-  return (
-    Rule(rf"{source}gamma{_TAIL}", f"params/{path}/scale"),
-    Rule(rf"{source}beta{_TAIL}", f"params/{path}/bias"),
-    Rule(rf"{source}moving_mean{_TAIL}", f"batch_stats/{path}/mean"),
-    Rule(rf"{source}moving_variance{_TAIL}", f"batch_stats/{path}/var"),
-  )
+    # Their names are counts already.
+    source = at(prefix, f"conv2d{end}", counted=False)
+    norm = at(prefix, f"batch_normalization{end}", counted=False)
+    rules += keras_layers.conv(source, f"{into}/conv")
+    rules += keras_layers.norm(norm, f"{into}/norm")
+  return (*rules, *keras_layers.head(prefix, classifier))
 
 
 def aligned(
