@@ -21,6 +21,7 @@ from jaxseg.ops import conv as conv_ops
 Array = jax.Array
 NORMS = ("none", "batch", "group")
 PADDINGS = ("torch", "tf", "valid")
+Padding = str | int | tuple[tuple[int, int], tuple[int, int]]
 he_normal = nn.initializers.he_normal()
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -52,14 +53,17 @@ def check_choice(name: str, value: object, choices: tuple) -> None:
 
 
 def pads(
-  padding: str | int, kernel: int, dilation: int = 1
+  padding: Padding, kernel: int, dilation: int = 1
 ) -> str | tuple[tuple[int, int], tuple[int, int]]:
   """What `ops.conv.conv2d` wants for a padding by name or in pixels.
 
   'torch' pads dilation * (kernel - 1) // 2 zeros on every side; 'tf' (also
   'SAME') pads as few as n / stride pixels need, more of them at the end: at
-  stride 2 the two differ. 'valid' pads none.
+  stride 2 the two differ. 'valid' pads none. A pair of pairs is ((top,
+  bottom), (left, right)) pixels.
   """
+  if isinstance(padding, tuple):
+    return padding
   if isinstance(padding, str):
     name = {"same": "tf"}.get(padding.lower(), padding.lower())
     check_choice("padding", name, PADDINGS)
@@ -76,7 +80,7 @@ class Conv(nn.Module):
     features: output channels.
     kernel: k, square.
     stride: s.
-    padding: 'torch', 'tf' ('SAME'), 'valid' or pixels per side; see `pads`.
+    padding: 'torch', 'tf' ('SAME'), 'valid' or pixels; see `pads`.
     dilation: distance of the taps.
     groups: channel groups that do not mix; 0: one per channel (depthwise,
       `features` a multiple of the input's).
@@ -88,7 +92,7 @@ class Conv(nn.Module):
   features: int
   kernel: int = 3
   stride: int = 1
-  padding: str | int = "torch"
+  padding: Padding = "torch"
   dilation: int = 1
   groups: int = 1
   use_bias: bool = True
@@ -210,7 +214,7 @@ class ConvNormAct(nn.Module):
   features: int
   kernel: int = 3
   stride: int = 1
-  padding: str | int = "torch"
+  padding: Padding = "torch"
   dilation: int = 1
   groups: int = 1
   use_bias: bool = False

@@ -17,10 +17,10 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxseg import layers
+from jaxseg.encoders import inverted_residual as ir
 from jaxseg.encoders import normalization as norms
 
 Array = jax.Array
-OUTPUT_STRIDES = (32, 16, 8)
 PADDINGS = ("tf", "torch", "static")
 C1 = ("stem", "last")
 
@@ -44,8 +44,7 @@ STAGES = (
   Stage(4, 5, 2, 6, 192),
   Stage(1, 3, 1, 6, 320),
 )
-# Stages whose map is the last of its stride.
-ENDS = {1: "c2", 2: "c3", 4: "c4", 6: "c5"}
+STEM, HEAD = 32, 1280
 
 # Width, depth, resolution: of the paper's compound scaling.
 _B = (
@@ -84,130 +83,11 @@ VARIANTS: dict[str, dict] = {
 }
 
 
-def scale_width(features: int, width: float) -> int:
-  """features * width as the nearest multiple of 8, at most 10% below it."""
-  scaled = features * width
-  rounded = max(8, int(scaled + 4) // 8 * 8)
-  return rounded + 8 if rounded < 0.9 * scaled else rounded
-
-
-def scale_depth(blocks: int, depth: float) -> int:
-  """blocks * depth, rounded up."""
-  return math.ceil(blocks * depth)
-
-
-def static_pads(kernel: int, even: bool) -> tuple[int, int]:
-  """Zeros before and after at stride 2 that 'SAME' takes on such a size."""
-  total = kernel - 2 if even else kernel - 1
-  return total // 2, total - total // 2
-
-
-class MBConv(nn.Module):
-  """Inverted residual: 1x1 to more channels, depthwise, squeeze, 1x1 back.
-
-  Added to its input where the shapes agree and the block has not lost its
-  stride to dilation.
-
-  Args:
-    features: output channels.
-    kernel: of the depthwise convolution.
-    stride: of it, 1 or 2.
-    expand: factor on the input's channels inside; 1: no first convolution.
-    dilation: of the depthwise convolution.
-    residual: add the input, where the shapes agree.
-    squeeze: channels of squeeze-and-excitation (Hu et al. 2017,
-      arXiv:1709.01507); 0: none.
-    act: name in layers.ACTIVATIONS.
-    padding: 'tf', 'torch' or 'static'.
-    even: with 'static' and stride 2, whether the size that the zeros are
-      meant for is even.
-    drop_path: probability that an example skips the block in training
-      (Huang et al. 2016, arXiv:1603.09382).
-    frozen_norm, momentum, epsilon: see `EfficientNet`.
-    dtype: compute dtype.
-  """
-
-  features: int
-  kernel: int = 3
-  stride: int = 1
-  expand: int = 6
-  dilation: int = 1
-  residual: bool = True
-  squeeze: int = 0
-  act: str = "silu"
-  padding: str = "tf"
-  even: bool = True
-  drop_path: float = 0.0
-  frozen_norm: bool = False
-  momentum: float = 0.99
-  epsilon: float = 1e-3
-  dtype: str = "float32"
-
-  @nn.compact
-  def __call__(self, x: Array, *, train: bool) -> Array:
-    """(b, h, w, c) -> (b, h / stride, w / stride, features), rounded up."""
-    act = layers.ACTIVATIONS[self.act]
-    shortcut = x
-    if self.expand != 1:
-      x = self._conv(x, self.expand * x.shape[-1], "expand")
-      x = act(self._norm(x, "norm0", train))  # (b, h, w, expand * c)
-    x = act(self._norm(self._depthwise(x), "norm1", train))
-    if self.squeeze:
-      x = x * self._gate(x)
-    x = self._norm(self._conv(x, self.features, "project"), "norm2", train)
-    if not self.residual or shortcut.shape != x.shape:
-      return x
-    if self.drop_path:
-      x = nn.Dropout(
-        self.drop_path,
-        broadcast_dims=(1, 2, 3),  # whole examples
-        deterministic=not train,
-        name="drop",
-      )(x)
-    return x + shortcut
-
-  def _conv(self, x: Array, features: int, name: str) -> Array:
-    return layers.Conv(
-      features, 1, use_bias=False, dtype=self.dtype, name=name
-    )(x)
-
-  def _depthwise(self, x: Array) -> Array:
-    padding = "torch" if self.padding == "static" else self.padding
-    if self.padding == "static" and self.stride != 1:
-      ends = static_pads(self.kernel, self.even)
-      x = jnp.pad(x, ((0, 0), ends, ends, (0, 0)))
-      padding = "valid"
-    return layers.Conv(
-      x.shape[-1],
-      self.kernel,
-      stride=self.stride,
-      padding=padding,
-      dilation=self.dilation,
-      groups=0,
-      use_bias=False,
-      dtype=self.dtype,
-      name="depthwise",
-    )(x)
-
-  def _gate(self, x: Array) -> Array:
-    """(b, h, w, c) -> (b, 1, 1, c) in (0, 1)."""
-    act = layers.ACTIVATIONS[self.act]
-    y = jnp.mean(x, (1, 2), keepdims=True, dtype=jnp.float32)
-    y = layers.Conv(self.squeeze, 1, dtype=self.dtype, name="se_reduce")(y)
-    y = layers.Conv(x.shape[-1], 1, dtype=self.dtype, name="se_expand")(act(y))
-    return nn.sigmoid(y)
-
-  def _norm(self, x: Array, name: str, train: bool) -> Array:
-    return layers.normalize(
-      x,
-      "batch",
-      train=train,
-      dtype=self.dtype,
-      name=name,
-      frozen=self.frozen_norm,
-      momentum=self.momentum,
-      epsilon=self.epsilon,
-    )
+def static_pads(kernel: int, size: int) -> tuple[tuple[int, int], ...]:
+  """((top, bottom), (left, right)) that 'SAME' takes at stride 2 on size^2."""
+  total = kernel - 2 if size % 2 == 0 else kernel - 1
+  ends = total // 2, total - total // 2
+  return ends, ends
 
 
 class EfficientNet(nn.Module):
@@ -264,7 +144,7 @@ class EfficientNet(nn.Module):
   @property
   def head_features(self) -> int:
     """Channels of the 1x1 convolution before the classifier's pooling."""
-    return 1280 if self.lite else scale_width(1280, self.width)
+    return HEAD if self.lite else ir.round_channels(HEAD * self.width)
 
   @nn.compact
   def __call__(self, image: Array, *, train: bool) -> dict[str, Array]:
@@ -277,47 +157,56 @@ class EfficientNet(nn.Module):
     Raises:
       UserError: a field has a value that it cannot have.
     """
-    layers.check_choice("output_stride", self.output_stride, OUTPUT_STRIDES)
+    layers.check_choice("output_stride", self.output_stride, ir.OUTPUT_STRIDES)
     layers.check_choice("padding", self.padding, PADDINGS)
     layers.check_choice("c1", self.c1, C1)
     x = norms.normalize(image, self.normalization).astype(self.dtype)
-    x = self._stem(x, train)  # (b, h / 2, w / 2, 32 * width)
+    shared = {
+      "act": self.act,
+      "frozen": self.frozen_norm,
+      "momentum": self.momentum,
+      "epsilon": self.epsilon,
+      "dtype": self.dtype,
+    }
+    x = layers.ConvNormAct(
+      STEM if self.lite else ir.round_channels(STEM * self.width),
+      stride=2,
+      padding=self._padding(3, 2, self.resolution),
+      **shared,
+      name="stem",
+    )(x, train=train)  # (b, h / 2, w / 2, 32 * width)
     maps = {"c1": x}
-    plan = self.plan()
+    # Place in the stage, its row, the stride of the block.
+    rows = [
+      (f"{number}_{i}", stage, stage.stride if i == 0 else 1)
+      for number, stage in enumerate(self.plan())
+      for i in range(stage.blocks)
+    ]
+    strides = [2, *(stride for _, _, stride in rows)]
+    steps = ir.schedule(strides, self.output_stride, self.dilate_first)
     size = -(-self.resolution // 2)
-    running, dilation, index = 2, 1, 0
-    for number, stage in enumerate(plan):
-      stride, previous = stage.stride, dilation
-      if running * stride > self.output_stride:
-        stride, dilation = 1, dilation * stride
-      running *= stride
-      for i in range(stage.blocks):
-        first = i == 0
-        x = MBConv(
-          stage.features,
-          kernel=stage.kernel,
-          stride=stride if first else 1,
-          expand=stage.expand,
-          dilation=previous if first and not self.dilate_first else dilation,
-          residual=not first or stage.stride == 1,
-          # A quarter of the block's input, whatever the expansion.
-          squeeze=0 if self.lite else x.shape[-1] // 4,
-          act=self.act,
-          padding=self.padding,
-          even=size % 2 == 0,
-          drop_path=self.drop_path * index / sum(s.blocks for s in plan),
-          frozen_norm=self.frozen_norm,
-          momentum=self.momentum,
-          epsilon=self.epsilon,
-          dtype=self.dtype,
-          name=f"block{number}_{i}",
-        )(x, train=train)
-        index += 1
-      size = -(-size // stage.stride)
-      if number == 0 and self.c1 == "last":
-        maps["c1"] = x
-      if number in ENDS:
-        maps[ENDS[number]] = x  # (b, h / running, w / running, features)
+    for index, ((place, stage, stride), step) in enumerate(
+      zip(rows, steps[1:])
+    ):
+      channels = x.shape[-1]
+      x = ir.InvertedResidual(
+        stage.expand * channels,
+        stage.features,
+        kernel=stage.kernel,
+        step=step,
+        shortcut=stride == 1 and channels == stage.features,
+        # A quarter of the block's input, whatever the expansion.
+        squeeze=0 if self.lite else channels // 4,
+        squeeze_act=self.act,
+        gate="sigmoid",
+        drop_path=self.drop_path * index / len(rows),
+        padding=self._padding(stage.kernel, step.stride, size),
+        **shared,
+        name=f"block{place}",
+      )(x, train=train)
+      size = -(-size // stride)
+      if step.level > 1 or self.c1 == "last":
+        maps[f"c{step.level}"] = x
     return maps
 
   def plan(self) -> tuple[Stage, ...]:
@@ -325,30 +214,19 @@ class EfficientNet(nn.Module):
     ends = (0, len(STAGES) - 1)
     return tuple(
       stage._replace(
-        features=scale_width(stage.features, self.width),
+        features=ir.round_channels(stage.features * self.width),
         blocks=stage.blocks
         if self.lite and i in ends
-        else scale_depth(stage.blocks, self.depth),
+        else math.ceil(stage.blocks * self.depth),
       )
       for i, stage in enumerate(STAGES)
     )
 
-  def _stem(self, x: Array, train: bool) -> Array:
-    padding = self.padding
-    if padding == "static":
-      ends = static_pads(3, self.resolution % 2 == 0)
-      x, padding = jnp.pad(x, ((0, 0), ends, ends, (0, 0))), "valid"
-    return layers.ConvNormAct(
-      32 if self.lite else scale_width(32, self.width),
-      stride=2,
-      padding=padding,
-      act=self.act,
-      frozen=self.frozen_norm,
-      momentum=self.momentum,
-      epsilon=self.epsilon,
-      dtype=self.dtype,
-      name="stem",
-    )(x, train=train)
+  def _padding(self, kernel: int, stride: int, size: int) -> layers.Padding:
+    """Of a convolution on maps that have `size` pixels at `resolution`."""
+    if self.padding != "static":
+      return self.padding
+    return "torch" if stride == 1 else static_pads(kernel, size)
 
 
 class EfficientNetClassifier(nn.Module):

@@ -1,7 +1,8 @@
-"""The block of the MobileNets, and strides turned into dilation.
+"""The block of MobileNets and EfficientNets; strides turned into dilation.
 
-Sandler et al. 2018, arXiv:1801.04381; squeeze-and-excitation as in Howard et
-al. 2019, arXiv:1905.02244 (after Hu et al. 2017, arXiv:1709.01507).
+Sandler et al. 2018, arXiv:1801.04381; squeeze-and-excitation after Hu et al.
+2017, arXiv:1709.01507, as in Howard et al. 2019, arXiv:1905.02244, and in Tan
+and Le 2019, arXiv:1905.11946.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from jaxseg import layers
 
 Array = jax.Array
 OUTPUT_STRIDES = (32, 16, 8)
+GATES = {"hard_sigmoid": nn.hard_sigmoid, "sigmoid": nn.sigmoid}
 
 
 class Step(NamedTuple):
@@ -60,14 +62,18 @@ def round_channels(channels: float) -> int:
 
 
 class SqueezeExcite(nn.Module):
-  """Scales each channel by a hard sigmoid of all channels' means.
+  """Scales each channel by a function of all channels' means, in (0, 1).
 
   Args:
     squeeze: channels between the two dense layers.
+    act: name in ACTIVATIONS, between them.
+    gate: name in GATES, after them.
     dtype: compute dtype.
   """
 
   squeeze: int
+  act: str = "relu"
+  gate: str = "hard_sigmoid"
   dtype: str = "float32"
 
   @nn.compact
@@ -76,8 +82,9 @@ class SqueezeExcite(nn.Module):
     # The mean of a whole map is taken in float32 whatever the compute dtype.
     s = jnp.mean(x, (1, 2), keepdims=True, dtype=jnp.float32)  # (b, 1, 1, c)
     s = layers.Conv(self.squeeze, 1, dtype=self.dtype, name="fc1")(s)
-    s = layers.Conv(x.shape[-1], 1, dtype=self.dtype, name="fc2")(nn.relu(s))
-    return x * nn.hard_sigmoid(s)
+    s = layers.ACTIVATIONS[self.act](s)
+    s = layers.Conv(x.shape[-1], 1, dtype=self.dtype, name="fc2")(s)
+    return x * GATES[self.gate](s)
 
 
 class InvertedResidual(nn.Module):
@@ -93,8 +100,11 @@ class InvertedResidual(nn.Module):
     step: its stride and dilation.
     shortcut: whether to add the input.
     squeeze: channels of the squeeze-and-excitation; 0: none.
+    squeeze_act, gate: see `SqueezeExcite`.
+    drop_path: probability that an example skips the block in training, where
+      the input is added (Huang et al. 2016, arXiv:1603.09382).
     act: name in ACTIVATIONS.
-    padding: 'torch' or 'tf'.
+    padding: of the depthwise convolution, see `layers.pads`.
     frozen, momentum, epsilon: of the normalisations, see `layers.normalize`.
     dtype: compute dtype.
   """
@@ -105,8 +115,11 @@ class InvertedResidual(nn.Module):
   step: Step = Step(1, 1, 0)
   shortcut: bool = False
   squeeze: int = 0
+  squeeze_act: str = "relu"
+  gate: str = "hard_sigmoid"
+  drop_path: float = 0.0
   act: str = "relu6"
-  padding: str = "torch"
+  padding: layers.Padding = "torch"
   frozen: bool = False
   momentum: float = 0.9
   epsilon: float = 1e-5
@@ -117,7 +130,6 @@ class InvertedResidual(nn.Module):
     """(b, h, w, c) -> (b, h / stride, w / stride, features), rounded up."""
     conv = functools.partial(
       layers.ConvNormAct,
-      padding=self.padding,
       frozen=self.frozen,
       momentum=self.momentum,
       epsilon=self.epsilon,
@@ -129,6 +141,7 @@ class InvertedResidual(nn.Module):
     y = conv(
       self.hidden,
       self.kernel,
+      padding=self.padding,
       stride=self.step.stride,
       dilation=self.step.dilation,
       groups=0,
@@ -136,6 +149,17 @@ class InvertedResidual(nn.Module):
       name="depthwise",
     )(y, train=train)
     if self.squeeze:
-      y = SqueezeExcite(self.squeeze, dtype=self.dtype, name="se")(y)
+      y = SqueezeExcite(
+        self.squeeze, self.squeeze_act, self.gate, self.dtype, name="se"
+      )(y)
     y = conv(self.features, 1, act="none", name="project")(y, train=train)
-    return x + y if self.shortcut else y
+    if not self.shortcut:
+      return y
+    if self.drop_path:
+      y = nn.Dropout(
+        self.drop_path,
+        broadcast_dims=(1, 2, 3),  # whole examples
+        deterministic=not train,
+        name="drop",
+      )(y)
+    return x + y

@@ -11,6 +11,7 @@ from flax import linen as nn
 
 from jaxseg import encoders, types
 from jaxseg.encoders import efficientnet
+from jaxseg.encoders import inverted_residual as ir
 from jaxseg.weights import rule
 from jaxseg.weights.rules import RULES
 
@@ -156,7 +157,7 @@ def test_rules_know_the_depth_of_every_network(name):
   got = rule.rename(RULES["smp", name](), flat)
   # In the same order: the sixth block here is the sixth there.
   places = [
-    f"params/block{s}_{i}/project/kernel"
+    f"params/block{s}_{i}/project/conv/kernel"
     for s, n in enumerate(blocks)
     for i in range(n)
   ]
@@ -218,7 +219,7 @@ def fields_of_blocks(model, name):
   values = []
 
   def note(call, args, kwargs, context):
-    block = isinstance(context.module, efficientnet.MBConv)
+    block = isinstance(context.module, ir.InvertedResidual)
     if block and context.method_name == "__call__":
       values.append(getattr(context.module, name))
     return call(*args, **kwargs)
@@ -232,15 +233,15 @@ def fields_of_blocks(model, name):
 def test_static_padding_is_that_of_a_size(kernel, random_variables):
   """Of an even one as TensorFlow pads it, of an odd one symmetric."""
   x = np.random.default_rng(0).normal(size=(1, 8, 12, 8)).astype(np.float32)
-  block = efficientnet.MBConv(16, kernel=kernel, stride=2)
+  block = ir.InvertedResidual(48, 16, kernel=kernel, step=ir.Step(2, 1, 1))
   variables = random_variables(block, x)
   tf, torch, even, odd = (
-    run(block.clone(**fields), variables, x)
-    for fields in (
-      {"padding": "tf"},
-      {"padding": "torch"},
-      {"padding": "static", "even": True},
-      {"padding": "static", "even": False},
+    run(block.clone(padding=padding), variables, x)
+    for padding in (
+      "tf",
+      "torch",
+      efficientnet.static_pads(kernel, 12),
+      efficientnet.static_pads(kernel, 15),
     )
   )
   np.testing.assert_allclose(even, tf, atol=1e-5)
@@ -251,10 +252,12 @@ def test_static_padding_is_that_of_a_size(kernel, random_variables):
 def test_static_padding_follows_the_resolution():
   # B1 at 240: 120, 60, 30, 15 pixels enter the strides of the stages.
   b1 = encoders.ENCODERS["efficientnet_b1"](padding="static")
-  even = fields_of_blocks(b1, "even")
-  stride = fields_of_blocks(b1, "stride")
-  strided = [e for e, s in zip(even, stride) if s == 2]
-  assert strided == [True, True, True, False]
+  steps = fields_of_blocks(b1, "step")
+  pads = fields_of_blocks(b1, "padding")
+  strided = [pad for pad, step in zip(pads, steps) if step.stride == 2]
+  even3, even5, odd5 = (0, 1), (1, 2), (2, 2)
+  assert strided == [(e, e) for e in (even3, even5, even3, odd5)]
+  assert {p for p, s in zip(pads, steps) if s.stride == 1} == {"torch"}
 
 
 def test_every_parameter_is_used(random_variables):
@@ -312,7 +315,7 @@ def test_frozen_norms_keep_their_statistics():
 
 def test_stochastic_depth_skips_whole_examples(random_variables):
   """Training: the shortcut alone, or with the branch over what is kept."""
-  block = efficientnet.MBConv(8, drop_path=0.25, frozen_norm=True)
+  block = ir.InvertedResidual(48, 8, shortcut=True, drop_path=0.25, frozen=True)
   x = np.random.default_rng(0).normal(size=(64, 4, 4, 8)).astype(np.float32)
   variables = random_variables(block, x)
   rngs = {"dropout": jax.random.key(0)}
@@ -334,10 +337,10 @@ def test_stochastic_depth_grows_from_nothing():
 
 def test_squeeze_is_a_quarter_of_what_enters_the_block():
   params = classifier("efficientnet_b0")["params"]["encoder"]
-  assert params["block0_0"]["se_reduce"]["kernel"].shape == (1, 1, 32, 8)
-  assert params["block1_1"]["se_reduce"]["kernel"].shape == (1, 1, 144, 6)
+  assert params["block0_0"]["se"]["fc1"]["kernel"].shape == (1, 1, 32, 8)
+  assert params["block1_1"]["se"]["fc1"]["kernel"].shape == (1, 1, 144, 6)
   lite = classifier("efficientnet_lite0")["params"]["encoder"]
-  assert not [k for block in lite.values() for k in block if "se_" in k]
+  assert not [k for block in lite.values() for k in block if k == "se"]
 
 
 def test_half_precision_keeps_the_parameters():

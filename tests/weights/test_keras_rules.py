@@ -206,10 +206,18 @@ def test_every_array_finds_its_place(name):
     ),
     ("mobilenet_v2", "Conv_1/kernel", "head/conv/kernel"),
     ("mobilenet_v2", "Conv1_1/kernel", "stem/conv/kernel"),
-    ("efficientnet_b7", "block6m_se_reduce/bias", "block5_12/se_reduce/bias"),
-    ("efficientnet_b0", "block2a_bn/gamma", "block1_0/norm1/scale"),
-    ("efficientnet_b0", "block2b_project_bn/beta", "block1_1/norm2/bias"),
-    ("efficientnet_b0", "block1a_dwconv/kernel", "block0_0/depthwise/kernel"),
+    ("efficientnet_b7", "block6m_se_reduce/bias", "block5_12/se/fc1/bias"),
+    ("efficientnet_b0", "block2a_bn/gamma", "block1_0/depthwise/norm/scale"),
+    (
+      "efficientnet_b0",
+      "block2b_project_bn/beta",
+      "block1_1/project/norm/bias",
+    ),
+    (
+      "efficientnet_b0",
+      "block1a_dwconv/kernel",
+      "block0_0/depthwise/conv/kernel",
+    ),
   ],
 )
 def test_places(name, source, path):

@@ -39,11 +39,10 @@ def timm(
     if source is plain:
       convs["project"] = "conv_pw"
     for i, name in enumerate(names, 1):
-      norm = i if source is plain else i - 1
-      rules += conv(source + convs[name], path + name)
-      rules += batch_norm(rf"{source}bn{i}", f"{path}norm{norm}")
-    for half in ("reduce", "expand"):
-      rules += conv(rf"{source}se\.conv_{half}", f"{path}se_{half}")
+      rules += conv(source + convs[name], f"{path}{name}/conv")
+      rules += batch_norm(rf"{source}bn{i}", f"{path}{name}/norm")
+    for half, layer in (("reduce", "fc1"), ("expand", "fc2")):
+      rules += conv(rf"{source}se\.conv_{half}", f"{path}se/{layer}")
   return (
     *conv(rf"{prefix}conv_stem", f"{target}stem/conv"),
     *batch_norm(rf"{prefix}bn1", f"{target}stem/norm"),
@@ -74,16 +73,11 @@ def lukemelas(
   for number, name in enumerate(names):
     source = rf"{prefix}_blocks\.{number}\."
     path = f"{target}{name}/"
-    # Few, because the deepest network has 55 blocks.
-    rules += (
-      Rule(
-        rf"{source}_(expand|depthwise|project)_conv\.weight",
-        rf"params/{path}\1/kernel",
-        "conv",
-      ),
-      *conv(rf"{source}_(se_reduce|se_expand)", rf"{path}\1"),
-      *batch_norm(rf"{source}_bn(\d)", rf"{path}norm\1")[:4],
-    )
+    for i, part in enumerate(("expand", "depthwise", "project")):
+      rules += conv(rf"{source}_{part}_conv", f"{path}{part}/conv")
+      rules += batch_norm(rf"{source}_bn{i}", f"{path}{part}/norm")
+    rules += conv(rf"{source}_se_reduce", f"{path}se/fc1")
+    rules += conv(rf"{source}_se_expand", f"{path}se/fc2")
   return (
     Rule(rf"{prefix}.*\.num_batches_tracked", ""),
     *conv(rf"{prefix}_conv_stem", f"{target}stem/conv"),
@@ -111,15 +105,17 @@ def keras(
       path = f"{target}block{stage}_{i}/"
       rules += (
         *keras_layers.conv(
-          layer(rf"{name}_(?P<part>expand|project)_conv"), rf"{path}\g<part>"
+          layer(rf"{name}_(?P<part>expand|project)_conv"),
+          rf"{path}\g<part>/conv",
         ),
-        *keras_layers.depthwise(layer(f"{name}_dwconv"), f"{path}depthwise"),
-        *keras_layers.conv(
-          layer(rf"{name}_(?P<part>se_reduce|se_expand)"), rf"{path}\g<part>"
+        *keras_layers.depthwise(
+          layer(f"{name}_dwconv"), f"{path}depthwise/conv"
         ),
-        *keras_layers.norm(layer(f"{name}_expand_bn"), f"{path}norm0"),
-        *keras_layers.norm(layer(f"{name}_bn"), f"{path}norm1"),
-        *keras_layers.norm(layer(f"{name}_project_bn"), f"{path}norm2"),
+        *keras_layers.conv(layer(f"{name}_se_reduce"), f"{path}se/fc1"),
+        *keras_layers.conv(layer(f"{name}_se_expand"), f"{path}se/fc2"),
+        *keras_layers.norm(layer(f"{name}_expand_bn"), f"{path}expand/norm"),
+        *keras_layers.norm(layer(f"{name}_bn"), f"{path}depthwise/norm"),
+        *keras_layers.norm(layer(f"{name}_project_bn"), f"{path}project/norm"),
       )
   top = layer("top_conv"), layer("top_bn")
   if classifier:
