@@ -10,6 +10,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxseg import layers, types
+
 Array = jax.Array
 
 
@@ -48,19 +50,17 @@ def normalize(image: Array, how: str | Normalization) -> Array:
   """(b, h, w, c) in [0, 1], RGB -> float32 as the weights were trained with.
 
   Raises:
-    ValueError: the name is unknown or the channels do not fit the record.
+    UserError: the name is unknown or the channels do not fit the record.
   """
   if isinstance(how, str):
-    if how not in NORMALIZATIONS:
-      raise ValueError(
-        f"normalization={how!r}; expected one of {sorted(NORMALIZATIONS)}."
-      )
+    layers.check_choice("normalization", how, tuple(NORMALIZATIONS))
     how = NORMALIZATIONS[how]
   channels = {len(how.mean), len(how.std)} - {0}
   if channels and channels != {image.shape[-1]}:
-    raise ValueError(
-      f"image has {image.shape[-1]} channels, its normalization {channels};"
-      " expected equal numbers: pass normalization='none' or a record."
+    raise types.UserError(
+      f"images have {image.shape[-1]} channels, but normalization has"
+      f" {' and '.join(map(str, sorted(channels)))}; expected equal numbers:"
+      " set normalization='none' or give a record of that many."
     )
   x = image.astype(jnp.float32) * how.scale
   if how.order == "bgr":

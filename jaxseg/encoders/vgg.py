@@ -50,8 +50,7 @@ class VGG(nn.Module):
     the map after the last pooling. p_k is the map after pooling k. Without the
     extra first padding the image has at least 32 pixels a side.
     """
-    if self.layers not in STAGES:
-      raise ValueError(f"VGG with {self.layers} layers; expected 16 or 19.")
+    layers.check_choice("layers", self.layers, tuple(STAGES))
     x = norms.normalize(image, self.normalization).astype(self.dtype)
     stages = {}
     for stage, depth in enumerate(STAGES[self.layers], 1):

@@ -80,9 +80,7 @@ class DeconvNet(nn.Module):
     x = self._bottleneck(stages["p5"], train)
     for stage, widths in zip((5, 4, 3, 2, 1), DECODER):
       # The maps before the poolings are named by their stride.
-      pooled = stages[f"c{stage - 1}"]
-      _, indices = unpool.max_pool_with_indices(pooled, ceil_mode=True)
-      x = unpool.max_unpool(x, indices, pooled.shape[1:3])
+      x = unpool.at_maxima(x, stages[f"c{stage - 1}"])
       for i, width in enumerate(widths, 1):
         # A transposed convolution of stride 1 is a convolution.
         x = self._conv(x, width * self.width, 3, f"up{stage}_{i}", train)

@@ -73,7 +73,7 @@ class SegNet(nn.Module):
     x = stages["p5"]
     for stage, widths in zip((5, 4, 3, 2, 1), DECODER):
       # The maps before the poolings are named by their stride.
-      x = self._unpool(x, stages[f"c{stage - 1}"])
+      x = unpool.at_maxima(x, stages[f"c{stage - 1}"])
       for i, width in enumerate(widths, 1):
         x = layers.ConvNormAct(
           width * self.width,
@@ -84,11 +84,6 @@ class SegNet(nn.Module):
           name=f"up{stage}_{i}",
         )(x, train=train)
     return layers.heads(x, self.outputs, kernel=3)
-
-  def _unpool(self, x: Array, pooled: Array) -> Array:
-    """To the size of the map that was pooled, at its maxima."""
-    _, indices = unpool.max_pool_with_indices(pooled, ceil_mode=True)
-    return unpool.max_unpool(x, indices, pooled.shape[1:3])
 
 
 class SegNetBasic(nn.Module):

@@ -8,9 +8,14 @@ by side, and of one tap of the kernel each.
 
 from __future__ import annotations
 
+import functools
+import operator
+
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+from jaxseg.ops import phases
 
 Array = jax.Array
 Pair = tuple[int, int]
@@ -34,7 +39,7 @@ def weight_gradient(
     stride, dilation: (rows, columns).
     pads: zeros ((top, bottom), (left, right)).
   """
-  x = pad(x, pads)
+  x = phases.pad(x, pads)
   b, h, w, out = dy.shape
   columns = [
     lax.slice_in_dim(
@@ -63,42 +68,20 @@ def input_gradient(
 ) -> Array:
   """Of a strided convolution without dilation.
 
-  (b, h', w', out) -> (b, *size, in). Row y of the padded input is s q + t, and
-  reads dy[q - m] by the tap s m + t: each phase t is a sum over its own taps.
+  (b, h', w', out) -> (b, *size, in), each phase the sum over its own taps.
   """
-  taps = [-(-k // s) for k, s in zip(kernel.shape, stride)]
-  length = [
-    (n - 1 + before) // s + 1 for n, s, (before, _) in zip(size, stride, pads)
-  ]
-  dy = pad(
-    dy,
-    tuple((m - 1, q - n) for m, q, n in zip(taps, length, dy.shape[1:3])),
-  )
-  phases = []
-  for t in range(stride[0]):
-    for u in range(stride[1]):
-      y = None
-      for i in range(t, kernel.shape[0], stride[0]):
-        for j in range(u, kernel.shape[1], stride[1]):
-          top = taps[0] - 1 - i // stride[0]
-          left = taps[1] - 1 - j // stride[1]
-          part = dy[:, top : top + length[0], left : left + length[1]]
-          term = part @ kernel[i, j].T
-          y = term if y is None else y + term
-      if y is None:  # the stride exceeds the kernel
-        y = jnp.zeros((dy.shape[0], *length, kernel.shape[2]), dy.dtype)
-      phases.append(y)
-  b, cin = dy.shape[0], kernel.shape[2]
-  y = jnp.stack(phases, 3).reshape(b, *length, *stride, cin)
-  y = y.transpose(0, 1, 3, 2, 4, 5)  # (b, q, s, q', s', in)
-  y = y.reshape(b, length[0] * stride[0], length[1] * stride[1], cin)
-  (top, _), (left, _) = pads
-  return y[:, top : top + size[0], left : left + size[1]]
+  longest = phases.taps(kernel.shape[:2], stride)
 
+  def phase(dy: Array, t: int, u: int, length: Pair) -> Array:
+    terms = []
+    for i in range(t, kernel.shape[0], stride[0]):
+      for j in range(u, kernel.shape[1], stride[1]):
+        top = longest[0] - 1 - i // stride[0]
+        left = longest[1] - 1 - j // stride[1]
+        part = dy[:, top : top + length[0], left : left + length[1]]
+        terms.append(part @ kernel[i, j].T)
+    if not terms:  # the stride exceeds the kernel
+      return jnp.zeros((dy.shape[0], *length, kernel.shape[2]), dy.dtype)
+    return functools.reduce(operator.add, terms)
 
-def pad(x: Array, pads: Pads) -> Array:
-  """Zeros around; a negative number cuts rows or columns off."""
-  if not any(pads[0] + pads[1]):
-    return x
-  zero = jnp.zeros((), x.dtype)
-  return lax.pad(x, zero, [(0, 0, 0), (*pads[0], 0), (*pads[1], 0), (0, 0, 0)])
+  return phases.input_gradient(dy, kernel.shape[:2], size, stride, pads, phase)

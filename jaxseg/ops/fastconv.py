@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxseg.ops import dense, depthwise
+from jaxseg.ops import dense, depthwise, phases
 
 Array = jax.Array
 Pair = tuple[int, int]
@@ -107,7 +107,7 @@ def _convolve(x, kernel, stride, pads, dilation, groups):
 
   def fast(x, kernel):
     if form == "pointwise":
-      return dense.pointwise(dense.pad(x, pads), kernel, stride)
+      return dense.pointwise(phases.pad(x, pads), kernel, stride)
     if form == "depthwise":
       return depthwise.convolve(x, kernel, stride, pads, dilation)
     return _grouped(x, kernel, stride, pads, dilation, groups)
@@ -139,7 +139,7 @@ def _backward(stride, pads, dilation, groups, saved, dy):
     if form == "pointwise":
 
       def run(x, kernel):
-        return dense.pointwise(dense.pad(x, pads), kernel, stride)
+        return dense.pointwise(phases.pad(x, pads), kernel, stride)
 
     else:
 

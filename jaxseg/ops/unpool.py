@@ -125,6 +125,20 @@ def max_unpool(
   return lax.pad(y, jnp.zeros((), y.dtype), [(0, 0, 0), *ends, (0, 0, 0)])
 
 
+def at_maxima(x: Array, pooled: Array, window: int = 2) -> Array:
+  """Undoes a pooling, whose sizes were rounded up, at the places of its maxima.
+
+  Args:
+    x: (b, ceil(h / window), ceil(w / window), c).
+    pooled: (b, h, w, c), the map that was pooled.
+
+  Returns:
+    (b, h, w, c): x where each window of `pooled` has its maximum, else zeros.
+  """
+  _, indices = max_pool_with_indices(pooled, window, ceil_mode=True)
+  return max_unpool(x, indices, pooled.shape[1:3], stride=window)
+
+
 def _starts(n: int, stride: int, padding: int) -> Array:
   """First row or column of each of n windows, int32 (n,)."""
   return jnp.arange(n, dtype=jnp.int32) * stride - padding

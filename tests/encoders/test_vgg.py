@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import quick
 
-from jaxseg import encoders
+from jaxseg import encoders, types
 
 SIZES = {
   "vgg16": (2, 2, 3, 3, 3),
@@ -106,11 +106,11 @@ def test_normalisation_belongs_to_the_encoder(random_variables):
 
 
 def test_mistakes_are_named():
-  with pytest.raises(ValueError, match="'bytes'"):
+  with pytest.raises(types.UserError, match="'bytes'"):
     encoders.normalization.normalize(jnp.zeros((1, 2, 2, 3)), "bytes")
-  with pytest.raises(ValueError, match="image has 1 channels"):
+  with pytest.raises(types.UserError, match="images have 1 channels"):
     encoders.normalization.normalize(jnp.zeros((1, 2, 2, 1)), "imagenet")
-  with pytest.raises(ValueError, match="16 or 19"):
+  with pytest.raises(types.UserError, match="16, 19"):
     encoders.VGG(layers=11).init(
       jax.random.key(0), jnp.zeros((1, 32, 32, 3)), train=False
     )

@@ -42,12 +42,7 @@ RULES: dict[tuple[str, str], Rules] = {
   ("keras", "xception"): xception.keras,
   # By the network's name: the rules of these depend on its depth.
   **{("smp", name): make for name, make in efficientnet.LUKEMELAS.items()},
-  ("smp", "deeplabv3"): smp_kit.deeplabv3,
-  ("smp", "deeplabv3plus"): smp_kit.deeplabv3plus,
-  ("smp", "fpn"): smp_kit.fpn,
-  ("smp", "linknet"): smp_kit.linknet,
-  ("smp", "pspnet"): smp_kit.pspnet,
-  ("smp", "unet"): smp_kit.unet,
+  **{("smp", name): make for name, make in smp_kit.NETWORKS.items()},
   ("smp", "xception"): xception.legacy,
   ("timm", "aligned_xception"): xception.aligned,
   ("timm", "efficientnet"): efficientnet.timm,
