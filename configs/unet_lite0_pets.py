@@ -14,11 +14,15 @@ Data: TFDS oxford_iiit_pet 4.0.0 (python -m jaxseg.data.prepare
 Hardware: two CPU cores, meant for an hour. Not yet measured.
 """
 
-from jaxseg import defaults
+from jaxseg import defaults, naming
+
+# Whether the encoder starts from ImageNet's weights.
+VARIANTS = {"pretrained": True, "scratch": False}
 
 
-def get_config(start="pretrained"):
-  """See the module; `start` is 'pretrained' or 'scratch'."""
+def get_config(variant="pretrained"):
+  """See the module; `variant` is one of VARIANTS."""
+  pretrained = naming.lookup(VARIANTS, variant, "--config=FILE:NAME")
   c = defaults.get_config()
   c.steps = 1500
   c.ema_decay = 0.998
@@ -38,7 +42,7 @@ def get_config(start="pretrained"):
   c.optim.lr = 1e-3
   c.optim.warmup_steps = 100
   c.optim.weight_decay = 1e-2
-  if start == "pretrained":
+  if pretrained:
     c.model.encoder.weights = "efficientnet_lite0"
     c.optim.rules = (("^encoder/", 0.1),)
   c.eval.every = 500

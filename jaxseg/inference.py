@@ -1,4 +1,4 @@
-"""From a network to predictions: whole, windows, tiles, shifts, scales, flips.
+"""From a network to predictions: whole, windows, tiles, scales, flips.
 
 A `Forward` maps (variables, image float32 (b, h, w, 3) in [0, 1]) to the dict
 that the model returns. Everything here takes a Forward and gives a Forward of
@@ -150,14 +150,14 @@ def sliding_window(
       i, j = index
       y, x = jnp.asarray(y_at)[i], jnp.asarray(x_at)[j]
       weight = jnp.outer(jnp.asarray(y_weight)[i], jnp.asarray(x_weight)[j])
-      out = view(_cut(image, y, x, window))
+      out = view(cut(image, y, x, window))
       for key, value in out.items():
-        old = _cut(total[key], y, x, window)
+        old = cut(total[key], y, x, window)
         new = old + value.astype(jnp.float32) * weight[:, :, None]
         total[key] = lax.dynamic_update_slice(total[key], new, (0, y, x, 0))
       return total, None
 
-    shapes = jax.eval_shape(view, _cut(image, 0, 0, window))
+    shapes = jax.eval_shape(view, cut(image, 0, 0, window))
     _check_size(shapes, window, "a sliding window")
     total = {
       key: jnp.zeros((b, *image.shape[1:3], s.shape[3]), jnp.float32)
@@ -233,12 +233,12 @@ def overlap_tile(
 
     def step(total, index):
       y, x = index[0] * steps[0], index[1] * steps[1]
-      for key, value in view(_cut(image, y, x, read)).items():
+      for key, value in view(cut(image, y, x, read)).items():
         value = value.astype(jnp.float32)
         total[key] = lax.dynamic_update_slice(total[key], value, (0, y, x, 0))
       return total, None
 
-    shapes = jax.eval_shape(view, _cut(image, 0, 0, read))
+    shapes = jax.eval_shape(view, cut(image, 0, 0, read))
     _check_size(shapes, tile, f"an input of {read} and a margin of {margin}")
     total = {
       k: jnp.zeros((b, *full, s.shape[3]), jnp.float32)
@@ -247,61 +247,6 @@ def overlap_tile(
     grid = np.indices(counts).reshape(2, -1)
     total, _ = lax.scan(step, total, tuple(jnp.asarray(grid)))
     return {k: resize.crop(v, *size) for k, v in total.items()}
-
-  return run
-
-
-def shift_and_stitch(forward: Forward, stride: int) -> Forward:
-  """Dense outputs of a network of stride s from s * s shifted images.
-
-  Long, Shelhamer, Darrell 2015 (arXiv:1411.4038), section 3.2. Shift (i, j)
-  drops the first i rows and j columns, its outputs land at rows i, i + s ...;
-  together they are what the same weights give with stride 1 and everything
-  after dilated. What a shift lacks at the end is mirrored, so that all see one
-  size.
-
-  Args:
-    forward: outputs of (b, ceil(n / s) or fewer, ..., c) for n pixels, such as
-      the scores of a network before any upsampling.
-    stride: its total stride s; the result costs s * s runs.
-
-  Returns:
-    Forward with outputs (b, h', w', c), s times as large as before and at most
-    the size of the image. Without padding in the network, output (y, x) has
-    seen the pixels from (y, x) on, and the last s - 1 may have seen mirrored
-    ones.
-  """
-  s = stride
-
-  def run(variables, image):
-    size = image.shape[1:3]
-    image = resize.pad_mirror(image, (0, s - 1), (0, s - 1))
-
-    def step(total, index):
-      i, j = index
-      for key, value in forward(variables, _cut(image, i, j, size)).items():
-        value = value.astype(jnp.float32)[:, :, None, :, None]
-        total[key] = lax.dynamic_update_slice(
-          total[key], value, (0, 0, i, 0, j, 0)
-        )  # (b, h', s, w', s, c)
-      return total, None
-
-    shapes = jax.eval_shape(
-      lambda x: dict(forward(variables, x)), _cut(image, 0, 0, size)
-    )
-    total = {
-      key: jnp.zeros((b, h, s, w, s, c), jnp.float32)
-      for key, (b, h, w, c) in ((k, v.shape) for k, v in shapes.items())
-    }
-    grid = np.indices((s, s)).reshape(2, -1)
-    total, _ = lax.scan(step, total, tuple(jnp.asarray(grid)))
-    out = {}
-    for key, value in total.items():
-      b, h, _, w, _, c = value.shape
-      value = value.reshape(b, h * s, w * s, c)
-      full = (min(n, m) for n, m in zip(size, value.shape[1:3]))
-      out[key] = resize.crop(value, *full)
-    return out
 
   return run
 
@@ -351,7 +296,8 @@ def heads(out: Outputs, task: Task) -> dict[str, Array]:
   return {k: out[k] for k in task.outputs if k in out}
 
 
-def _cut(x: Array, y: Any, x_at: Any, size: Size) -> Array:
+def cut(x: Array, y: Any, x_at: Any, size: Size) -> Array:
+  """(b, h, w, c) -> (b, *size, c) from row y and column x_at on."""
   x = lax.dynamic_slice_in_dim(x, y, size[0], axis=1)
   return lax.dynamic_slice_in_dim(x, x_at, size[1], axis=2)
 

@@ -47,6 +47,11 @@ def _parse(argv: list[str]) -> list[str]:
     text = _unknown_key(str(e), argv)
   except flags.Error as e:
     text = str(e)
+    if "Traceback" in text:  # of a config file; its last line says what
+      last = text.strip().splitlines()[-1]
+      text = f"--config={_config_path(argv)} did not load: {last}."
+      if "positional argument" in last:
+        text += " This file takes no argument after a colon."
   except OSError as e:
     text = f"--config={_config_path(argv)} cannot be read: {_first_reason(e)}"
   except (ValueError, TypeError, SyntaxError, ImportError) as e:

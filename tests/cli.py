@@ -207,3 +207,14 @@ def same_bytes(a, b):
 
 if __name__ == "__main__":
   serve()
+
+
+def check_refused(server, argv, *parts, timeout=30):
+  """Exit status 2, one sentence, and all the parts in it."""
+  status, _, err = server.run(argv, timeout)
+  assert "Traceback" not in err
+  assert status == 2, err
+  assert err.startswith("error: "), err
+  assert err.count("\n") == 1, err
+  for part in parts:
+    assert str(part) in err, (part, err)

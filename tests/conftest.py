@@ -35,3 +35,20 @@ def random_variables():
     return jax.tree_util.tree_map_with_path(leaf, shapes)
 
   return fill
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+  """Runs command lines; see cli.Server."""
+  import cli  # heavy, and few tests want it
+
+  with cli.Server(tmp_path_factory.mktemp("server")) as server:
+    yield server
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory):
+  """A folder of images and masks."""
+  import cli
+
+  return cli.write_folder(tmp_path_factory.mktemp("folder") / "data")

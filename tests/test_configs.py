@@ -6,7 +6,6 @@ import importlib.util
 import itertools
 import pathlib
 import re
-import types
 
 import cv2
 import jax
@@ -23,12 +22,27 @@ from jaxseg.weights.published import PUBLISHED
 
 ROOT = pathlib.Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))
+
+
+def module_of(path):
+  spec = importlib.util.spec_from_file_location(path.stem, path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
+
+
+# (file, what --config=FILE:NAME has behind the colon)
+CASES = [
+  pytest.param(path, name, id=":".join(filter(None, (path.stem, name))))
+  for path in CONFIGS
+  for name in getattr(module_of(path), "VARIANTS", (None,))
+]
 # One of each kind: kit, auxiliary heads, poly schedule, epochs, own folder.
 # The others run among the slow tests.
 SOON = {
   "deeplabv3_resnet50_cityscapes",
   "fcn8s_cityscapes",
-  "linknet_lite0_camvid",
+  "lite0_camvid:linknet",
   "unet_camvid",
   "unet_folder",
   "unet_pets",
@@ -36,8 +50,10 @@ SOON = {
   "unet_scenes_depth",
 }
 RUNS = [
-  pytest.param(p, marks=() if p.stem in SOON else pytest.mark.slow, id=p.stem)
-  for p in CONFIGS
+  pytest.param(
+    *c.values, marks=() if c.id in SOON else pytest.mark.slow, id=c.id
+  )
+  for c in CASES
 ]
 
 
@@ -72,8 +88,8 @@ COUNTS = {
   "deeplabv3_resnet50_cityscapes": 42_004_074 - 2 * (257 + 257),
   "deeplabv3plus_xception65_cityscapes": 41_054_899,
   "dilated_vgg_camvid": FRONT_END,
-  "dilated_vgg_context_camvid": FRONT_END + context_count(11, [1] * 7),
-  "dilated_vgg_context_large_camvid": FRONT_END
+  "dilated_vgg_context_camvid:basic": FRONT_END + context_count(11, [1] * 7),
+  "dilated_vgg_context_camvid:large": FRONT_END
   + context_count(11, [2, 2, 4, 8, 16, 32, 32]),
   "fcn16s_cityscapes": 134_348_134,
   "fcn32s_cityscapes": 134_338_387,
@@ -100,11 +116,9 @@ COUNTS = {
 }
 
 
-def load(path):
-  spec = importlib.util.spec_from_file_location(path.stem, path)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  config = module.get_config()
+def load(path, variant=None):
+  get_config = module_of(path).get_config
+  config = get_config(variant) if variant else get_config()
   if path.stem == "unet_folder":
     config.data.images, config.data.masks = "images", "masks"
     config.data.classes = "ground,cat"
@@ -148,9 +162,9 @@ def miniatures(monkeypatch):
   monkeypatch.setattr(build.sources, "open_source", open_source)
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda p: p.stem)
-def test_counts_and_header(path, miniatures):
-  config = load(path)
+@pytest.mark.parametrize(("path", "variant"), CASES)
+def test_counts_and_header(path, variant, miniatures, request):
+  config = load(path, variant)
   config.data.batch_size = config.eval.batch_size = 8
   config.accumulate = 1
   built = build.experiment(config)
@@ -158,23 +172,36 @@ def test_counts_and_header(path, miniatures):
   assert isinstance(built.model, kit.EncoderDecoder) == ("lite0" in path.stem)
   params = built.abstract_state().params
   header = path.read_text().split('"""')[1]
-  if path.stem in COUNTS:
-    assert count(params) == COUNTS[path.stem]
+  case = request.node.callspec.id
+  if case in COUNTS:
+    assert count(params) == COUNTS[case]
     if not path.stem.startswith("unet_scenes"):
       assert f"{count(params):,} parameters" in " ".join(header.split())
+  if variant != next(iter(getattr(module_of(path), "VARIANTS", {None: 0}))):
+    assert all(word in header for word in variant.split("-"))
   for word in ("Command:", "Data:", "--config=configs/" + path.name):
     assert word in header
 
 
+def test_every_number_is_of_a_config():
+  assert {case.id for case in CASES} >= set(COUNTS) | SOON
+
+
+def test_unknown_variant():
+  with pytest.raises(UserError, match=r"'linknte'.*Did you mean 'linknet'"):
+    load(ROOT / "configs/lite0_camvid.py", "linknte")
+
+
 def test_every_published_network_has_a_config():
-  named = {load(path).model.name for path in CONFIGS}
+  named = {load(*case.values).model.name for case in CASES}
   # One file for both depths of a ResNet says how to change it.
   named |= {name.replace("resnet50", "resnet101") for name in named}
   assert named >= set(models.MODELS)
 
 
 def test_every_weight_that_a_config_names_is_known():
-  wanted = {load(path).model.encoder.weights for path in CONFIGS} - {None}
+  wanted = {load(*case.values).model.encoder.weights for case in CASES}
+  wanted -= {None}
   assert {"efficientnet_lite0", "resnet50"} <= wanted <= set(PUBLISHED)
 
 
@@ -223,11 +250,11 @@ def shrink(config):
   config.tensorboard = False
 
 
-@pytest.mark.parametrize("path", RUNS)
+@pytest.mark.parametrize(("path", "variant"), RUNS)
 def test_runs_on_a_miniature(
-  path, miniatures, small_networks, tmp_path, monkeypatch
+  path, variant, miniatures, small_networks, tmp_path, monkeypatch
 ):
-  config = load(path)
+  config = load(path, variant)
   shrink(config)
   built = build.experiment(config)
   first = {}
@@ -283,76 +310,6 @@ def test_every_default_key_is_read_somewhere():
       if not any(way in code for way in ways) and not split:
         dead.append(f"{key}.{name}")
   assert not dead
-
-
-def fields_of(factories):
-  """Names of all fields of modules, partials and entries among factories."""
-  names = set()
-  for factory in factories:
-    module = getattr(factory, "func", getattr(factory, "module", factory))
-    names |= {f.name for f in dataclasses.fields(module)}
-  return names
-
-
-def test_every_option_of_a_network_is_one():
-  model = defaults.get_config().model
-  known = fields_of([*models.MODELS.values(), *kit.DECODERS.values()])
-  encoders_ = fields_of(encoders.ENCODERS.values())
-  read = {"name", "weights", "encoder", "in_channels"}
-  assert set(model.keys()) - read - {"output_stride"} <= known
-  assert set(model.encoder.keys()) - read <= encoders_
-
-
-def network(**fields):
-  """The model of a config with these keys of config.model."""
-  config = defaults.get_config()
-  with config.unlocked():
-    config.model.update(fields)
-  config.lock()
-  task = types.SimpleNamespace(outputs={"logits": 3})
-  return networks.make_model(config, task)
-
-
-def test_an_encoder_with_a_decoder():
-  model = network(
-    name="unet", widths=(8, 8, 8, 8, 8), encoder={"name": "resnet18"}
-  )
-  assert type(model).__name__ == "EncoderDecoder"
-  assert model.decoder.widths == (8, 8, 8, 8, 8)
-  assert type(network(name="linknet")).__name__ == "LinkNet"
-  lite = {"name": "efficientnet_lite0", "width": 0.5}
-  assert network(name="fpn", encoder=lite).encoder.width == 0.5
-  published = network(name="deeplabv3_resnet50", encoder={"name": "resnet34"})
-  assert published.encoder.blocks == (3, 4, 6, 3)
-  assert not published.encoder.bottleneck
-
-
-@pytest.mark.parametrize(
-  ("fields", "says"),
-  [
-    ({"name": "deeplabv3"}, "wants an encoder"),
-    ({"name": "segnet", "encoder": {"name": "resnet18"}}, "no encoder to choo"),
-    ({"encoder": {"name": "resnet19"}}, "Did you mean 'resnet1"),
-    ({"encoder": {"weights": "resnet50"}}, "encoder.name is not"),
-    ({"encoder": {"name": "vgg16", "stem": "deep"}}, "stem is not an option"),
-    ({"depth": 3, "encoder": {"name": "vgg16"}}, "depth is not an option"),
-    (
-      {"name": "deeplabv3", "encoder": {"name": "vgg16"}},
-      "cannot become dilations",
-    ),
-    (
-      {
-        "name": "deeplabv3plus",
-        "output_stride": 4,
-        "encoder": {"name": "resnet18"},
-      },
-      "output_stride=4",
-    ),
-  ],
-)
-def test_pairs_that_cannot_be(fields, says):
-  with pytest.raises(UserError, match=says):
-    network(**fields)
 
 
 def test_epochs_become_steps_once(miniatures):

@@ -12,17 +12,6 @@ import pytest
 STEPS = 24
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-  return cli.write_folder(tmp_path_factory.mktemp("faults") / "data")
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-  with cli.Server(tmp_path_factory.mktemp("commands")) as server:
-    yield server
-
-
 def flags(data, workdir, **changes):
   values = {"steps": STEPS, "checkpoint__every": 3, "eval__every": 6}
   return [

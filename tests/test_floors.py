@@ -28,6 +28,7 @@ FLOORS = {
   "writers": 3,
   "checkpoint": 3,
   "inference": 3,
+  "shift_and_stitch": 3,
   "native": 3,
   "step": 3,
   "experiment": 3,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxseg import inference
+from jaxseg.shift_and_stitch import shift_and_stitch
 
 conv = functools.partial(
   lax.conv_general_dilated, dimension_numbers=("NHWC", "HWIO", "NHWC")
@@ -56,7 +56,7 @@ def test_equals_stride_1_and_dilation(pools):
   def forward(kernels, image):
     return {"logits": network(kernels, image, dense=False)}
 
-  stitched = inference.shift_and_stitch(forward, 2**pools)
+  stitched = shift_and_stitch(forward, 2**pools)
   got, want = jax.jit(
     lambda k, x: (stitched(k, x)["logits"], network(k, x, dense=True))
   )(kernels, x)
@@ -82,7 +82,7 @@ def test_index_image_of_the_lecture():
 
   coarse = forward(identity, image)["logits"][0, :, :, 0]
   np.testing.assert_array_equal(coarse, [[1, 3, 5], [11, 13, 15], [21, 23, 25]])
-  run = jax.jit(inference.shift_and_stitch(forward, 2))
+  run = jax.jit(shift_and_stitch(forward, 2))
   np.testing.assert_array_equal(run(identity, image)["logits"], image)
 
 
@@ -92,6 +92,6 @@ def test_stride_1_is_the_network_itself():
   def forward(_, x):
     return {"a": x[..., :1] * 2, "b": x[:, 1:-1, 1:-1]}
 
-  got = inference.shift_and_stitch(forward, 1)(None, image)
+  got = shift_and_stitch(forward, 1)(None, image)
   for key, want in forward(None, image).items():
     np.testing.assert_array_equal(got[key], want)
