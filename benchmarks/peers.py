@@ -6,7 +6,36 @@ rest from segmentation_models_pytorch. Installed by `make parity`.
 
 from __future__ import annotations
 
+import sys
+import warnings
 from typing import Any
+
+
+def torchvision() -> Any:
+  """torchvision, importable without its compiled operators.
+
+  Some of its wheels are CUDA builds, whose operators do not load beside a
+  CPU-only torch; what is read of it here is Python.
+  """
+  import torch
+
+  with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    try:
+      import torchvision
+    except RuntimeError:
+      # Declares the operators that it registers shape rules for.
+      library = torch.library.Library("torchvision", "DEF")
+      for name in ("nms", "qnms"):
+        library.define(
+          f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+        )
+      for name in [n for n in sys.modules if n.startswith("torchvision")]:
+        del sys.modules[name]
+      import torchvision
+
+      torchvision.jaxseg_library = library  # lives as long as the module
+  return torchvision
 
 
 def unet(width: int, classes: int) -> Any:
@@ -54,6 +83,7 @@ def network(name: str, classes: int) -> Any:
   """The torch module of a name of `benchmarks.step.NETWORKS`."""
   if name.startswith("unet_w"):
     return unet(int(name.removeprefix("unet_w")), classes)
+  torchvision()  # smp imports it
   import segmentation_models_pytorch as smp
 
   kind, encoder = {
