@@ -54,7 +54,7 @@ def ours(name: str):
   import jax
   import optax
 
-  from jaxseg import defaults, networks, run, step, tasks
+  from jaxseg import compiling, defaults, networks, run, step, tasks
   from jaxseg.analysis import cost
   from jaxseg.state import create_state
 
@@ -69,14 +69,14 @@ def ours(name: str):
   model = networks.make_model(config, task)
   image, label = batch()
   tx = optax.sgd(0.01, momentum=0.9)
-  state = jax.jit(lambda k: create_state(model, tx, (image,), k, False))(
+  state = compiling.jit(lambda k: create_state(model, tx, (image,), k, False))(
     jax.random.key(0)
   )
-  train = jax.jit(
+  train = compiling.jit(
     step.make_train_step(model, task, tx, lambda _: 0.01, seed=0),
     donate_argnums=0,
   )
-  forward = jax.jit(lambda v, x: model.apply(v, x, train=False)["logits"])
+  forward = compiling.jit(lambda v, x: model.apply(v, x, train=False)["logits"])
   data = jax.device_put({"image": image, "label": label})
   box = [state, state.variables()]
   box[1] = jax.tree.map(jax.numpy.copy, box[1])
@@ -89,7 +89,7 @@ def ours(name: str):
     jax.block_until_ready(forward(box[1], data["image"]))
 
   counted = cost.count(model, image)
-  product = jax.jit(lambda a: a @ a)
+  product = compiling.jit(lambda a: a @ a)
   a = jax.numpy.ones((2048, 2048))
   jax.block_until_ready(product(a))
   seconds = []

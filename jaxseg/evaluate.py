@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
+from jaxseg import compiling, viz, writers
 from jaxseg import mesh as mesh_lib
-from jaxseg import viz, writers
 from jaxseg.experiment import Experiment, Split
 from jaxseg.state import State
 from jaxseg.types import UserError, canonical
@@ -35,7 +35,9 @@ def make_eval_step(experiment: Experiment) -> Callable[..., Any]:
 
   replicated = mesh_lib.replicated(experiment.mesh)
   batched = mesh_lib.batched(experiment.mesh)
-  return jax.jit(step, donate_argnums=1, out_shardings=(replicated, batched))
+  return compiling.jit(
+    step, donate_argnums=1, out_shardings=(replicated, batched)
+  )
 
 
 class Evaluator:

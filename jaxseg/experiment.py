@@ -14,6 +14,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from jaxseg import compiling
 from jaxseg import mesh as mesh_lib
 from jaxseg.state import State, create_state
 
@@ -127,7 +128,7 @@ class Experiment:
     if self.mesh.devices.flat[0].platform == "cpu":
       # Runs once; optimizing it costs 7 times as long as all the rest of it.
       options = {"xla_backend_optimization_level": 0}
-    state = jax.jit(
+    state = compiling.jit(
       self._create, out_shardings=sharding, compiler_options=options
     )()
     return state if self.pretrained is None else self._load(state, note)

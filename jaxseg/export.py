@@ -21,7 +21,7 @@ import numpy as np
 from rich.console import Console
 
 import jaxseg
-from jaxseg import native
+from jaxseg import compiling, native
 from jaxseg.types import Array, Task, UserError
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -155,7 +155,7 @@ def load_artifact(
       f"{jax.__version__} cannot read it ({e}): install that version or export "
       "again."
     ) from e
-  call = jax.jit(exported.call)
+  call = compiling.jit(exported.call)
   h, w = description["size"]
   batch = description["batch"]
 
@@ -193,7 +193,7 @@ def _compare(run: Any, loaded: Any, size: tuple[int, int], path: Any) -> None:
   noise = rng.integers(0, 256, (h, w, 3), np.uint8)
   blocks = rng.integers(0, 256, (-(-h // 16), -(-w // 16), 3), np.uint8)
   blocks = blocks.repeat(16, 0).repeat(16, 1)[:h, :w]
-  live = jax.jit(run)
+  live = compiling.jit(run)
   for image in (noise, blocks):
     want, got = live(image[None]), loaded(image[None])
     for key, value in want.items():

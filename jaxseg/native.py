@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxseg import compiling
 from jaxseg.inference import Forward, Size, heads
 from jaxseg.types import Array, Task
 
@@ -54,7 +55,7 @@ def native(
     raise ValueError("native: `size` and `fit` come together or not at all.")
   rows = rows and math.gcd(rows, bucket)
 
-  @jax.jit
+  @compiling.jit
   def network(variables, pixels):  # uint8 (1, h, w, 3)
     out = forward(variables, pixels.astype(jnp.float32) / 255)
     return heads(out, task)
@@ -78,8 +79,8 @@ def native(
         return {k: v.reshape(1, -1, *v.shape[3:]) for k, v in strips.items()}
     return strip(0, shape[0])
 
-  enlarge = jax.jit(enlarge, static_argnums=1)
-  decide_all = jax.jit(decide)
+  enlarge = compiling.jit(enlarge, static_argnums=1)
+  decide_all = compiling.jit(decide)
 
   def predict(variables, image):
     if image.dtype != np.uint8 or image.ndim != 3:

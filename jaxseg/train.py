@@ -19,7 +19,7 @@ import jax
 import numpy as np
 from rich.console import Console
 
-from jaxseg import interrupt, meter, writers
+from jaxseg import compiling, interrupt, meter, writers
 from jaxseg import mesh as mesh_lib
 from jaxseg.checkpoint import Checkpoints
 from jaxseg.evaluate import Evaluator, evaluate
@@ -167,7 +167,7 @@ class _Loop:
       ema_decay=experiment.ema_decay,
     )
     sharding = mesh_lib.replicated(experiment.mesh)
-    self.step = jax.jit(
+    self.step = compiling.jit(
       step, donate_argnums=0, out_shardings=(sharding, sharding)
     )
 

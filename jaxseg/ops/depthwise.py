@@ -12,8 +12,6 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxseg.ops import phases
-
 Array = jax.Array
 Pads = tuple[tuple[int, int], tuple[int, int]]
 Pair = tuple[int, int]
@@ -33,7 +31,7 @@ def convolve(
     pads: zeros ((top, bottom), (left, right)).
   """
   x = _repeat(x, kernel)
-  return _shifted(phases.pad(x, pads), kernel[:, :, 0], stride, dilation)
+  return _shifted(_pad(x, pads), kernel[:, :, 0], stride, dilation)
 
 
 def gradients(
@@ -46,15 +44,21 @@ def gradients(
   dx = _input_gradient(dy, taps, x.shape[1:3], stride, pads, dilation)
   if x.shape[-1] != channels:
     dx = dx.reshape(*dx.shape[:3], channels, -1).sum(-1)
-  dk = _weight_gradient(
-    phases.pad(x, pads), dy, taps.shape[:2], stride, dilation
-  )
+  dk = _weight_gradient(_pad(x, pads), dy, taps.shape[:2], stride, dilation)
   return dx, dk.astype(kernel.dtype)
 
 
 def _repeat(x: Array, kernel: Array) -> Array:
   multiple = kernel.shape[-1] // x.shape[-1]
   return x if multiple == 1 else jnp.repeat(x, multiple, axis=-1)
+
+
+def _pad(x: Array, pads: Pads) -> Array:
+  """Zeros around; a negative number cuts rows or columns off."""
+  if not any(pads[0] + pads[1]):
+    return x
+  zero = jnp.zeros((), x.dtype)
+  return lax.pad(x, zero, [(0, 0, 0), (*pads[0], 0), (*pads[1], 0), (0, 0, 0)])
 
 
 def _taps(x: Array, kernel: Pair, stride: Pair, dilation: Pair, size: Pair):
@@ -98,16 +102,32 @@ def _input_gradient(
       low = d * (k - 1) - before
       around.append((low, n + d * (k - 1) - out - low))
     turned = kernel[::-1, ::-1]
-    return _shifted(phases.pad(dy, tuple(around)), turned, stride, dilation)
-  longest = phases.taps(kernel.shape[:2], stride)
-  grown = [(0, m * s - k) for m, s, k in zip(longest, stride, kernel.shape)]
+    return _shifted(_pad(dy, tuple(around)), turned, stride, dilation)
+  # Row y of the padded input is s q + t: it reads dy[q - m] k[s m + t], so
+  # each phase t is a convolution of its own with every s-th tap.
+  taps = [-(-k // s) for k, s in zip(kernel.shape, stride)]
+  length = [
+    (n - 1 + before) // s + 1 for n, s, (before, _) in zip(size, stride, pads)
+  ]
+  dy = _pad(
+    dy,
+    tuple((m - 1, q - n) for m, q, n in zip(taps, length, dy.shape[1:3])),
+  )
+  grown = [(0, m * s - k) for m, s, k in zip(taps, stride, kernel.shape)]
   kernel = jnp.pad(kernel, (*grown, (0, 0)))
-
-  def phase(dy: Array, t: int, u: int, _: Pair) -> Array:
-    own = kernel[t :: stride[0], u :: stride[1]]
-    return _shifted(dy, own[::-1, ::-1], (1, 1), (1, 1))
-
-  return phases.input_gradient(dy, kernel.shape[:2], size, stride, pads, phase)
+  phases = [
+    _shifted(
+      dy, kernel[t :: stride[0], u :: stride[1]][::-1, ::-1], (1, 1), (1, 1)
+    )
+    for t in range(stride[0])
+    for u in range(stride[1])
+  ]
+  b, c = dy.shape[0], dy.shape[3]
+  y = jnp.stack(phases, 3).reshape(b, *length, *stride, c)
+  y = y.transpose(0, 1, 3, 2, 4, 5)  # (b, q, s, q', s', c)
+  y = y.reshape(b, length[0] * stride[0], length[1] * stride[1], c)
+  (top, _), (left, _) = pads
+  return y[:, top : top + size[0], left : left + size[1]]
 
 
 def _weight_gradient(
@@ -121,8 +141,8 @@ def _weight_gradient(
   rows = -(-h // fold)
   lack = rows * fold - h
   if lack:
-    dy = phases.pad(dy, ((0, lack), (0, 0)))  # rows of zeros count nothing
-    x = phases.pad(x, ((0, lack * stride[0]), (0, 0)))
+    dy = _pad(dy, ((0, lack), (0, 0)))  # rows of zeros count nothing
+    x = _pad(x, ((0, lack * stride[0]), (0, 0)))
   sums = []
   for _, _, part in _taps(x, kernel, stride, dilation, (rows * fold, w)):
     total = None

@@ -1,11 +1,10 @@
 """One convolution with the form of it that each platform runs fast.
 
 The mathematics is that of `lax.conv_general_dilated`, and so is the form on
-GPUs and TPUs. XLA:CPU is slow at some things, which take another form there:
-depthwise convolutions (`depthwise`), grouped ones (split into dense ones), 1x1
-ones (matrix products), and of other dense ones the weight gradient and, where
-they stride, the input gradient (`dense`). The platform is known when a program
-is lowered, not when it is traced: an exported program holds both forms.
+GPUs and TPUs. XLA:CPU is slow at depthwise convolutions (`depthwise`) and at
+grouped ones, which are split into dense ones there; at dense ones it is fast
+with the options of `jaxseg.compiling`. The platform is known when a program is
+lowered, not when it is traced: an exported program holds both forms.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxseg.ops import dense, depthwise, phases
+from jaxseg.ops import depthwise
 
 Array = jax.Array
 Pair = tuple[int, int]
@@ -24,8 +23,6 @@ Pads = tuple[Pair, Pair]
 DIMENSIONS = ("NHWC", "HWIO", "NHWC")
 TAPS = 49  # depthwise kernels beyond are left to XLA
 GROUPS = 64  # more groups are left to XLA
-STRIDED = 25  # so are the input gradients of dense kernels beyond
-WIDE = 64  # and the weight gradients of kernels with fewer channels
 
 
 def plain(
@@ -46,30 +43,14 @@ def plain(
 def kind(
   x: Array, kernel: Array, stride: Pair, dilation: Pair, groups: int
 ) -> str:
-  """The form that a CPU takes.
-
-  One of 'plain', 'pointwise', 'dense', 'depthwise' and 'grouped'.
-  """
-  taps = kernel.shape[0] * kernel.shape[1]
+  """The form that a CPU takes: 'plain', 'depthwise' or 'grouped'."""
   if groups == 1:
-    if taps == 1:
-      return "pointwise"
-    special = _strided(kernel, stride, dilation) or _wide(kernel)
-    return "dense" if special else "plain"
+    return "plain"
   both = max(stride) > 1 and max(dilation) > 1
-  few = taps <= TAPS
+  few = kernel.shape[0] * kernel.shape[1] <= TAPS
   if groups == x.shape[-1] and few and not both:
     return "depthwise"
   return "grouped" if groups <= GROUPS else "plain"
-
-
-def _strided(kernel: Array, stride: Pair, dilation: Pair) -> bool:
-  taps = kernel.shape[0] * kernel.shape[1]
-  return max(stride) > 1 and max(dilation) == 1 and taps <= STRIDED
-
-
-def _wide(kernel: Array) -> bool:
-  return min(kernel.shape[2:]) >= WIDE
 
 
 def convolve(
@@ -106,8 +87,6 @@ def _convolve(x, kernel, stride, pads, dilation, groups):
   form = kind(x, kernel, stride, dilation, groups)
 
   def fast(x, kernel):
-    if form == "pointwise":
-      return dense.pointwise(phases.pad(x, pads), kernel, stride)
     if form == "depthwise":
       return depthwise.convolve(x, kernel, stride, pads, dilation)
     return _grouped(x, kernel, stride, pads, dilation, groups)
@@ -115,8 +94,6 @@ def _convolve(x, kernel, stride, pads, dilation, groups):
   def other(x, kernel):
     return plain(x, kernel, stride, pads, dilation, groups)
 
-  if form == "dense":  # XLA's own is as fast as any
-    return other(x, kernel)
   return lax.platform_dependent(x, kernel, cpu=fast, default=other)
 
 
@@ -132,40 +109,14 @@ def _backward(stride, pads, dilation, groups, saved, dy):
   form = kind(x, kernel, stride, dilation, groups)
 
   def fast(x, kernel, dy):
-    if form == "dense":
-      return _dense_gradients(x, kernel, dy, stride, pads, dilation)
     if form == "depthwise":
       return depthwise.gradients(x, kernel, dy, stride, pads, dilation)
-    if form == "pointwise":
-
-      def run(x, kernel):
-        return dense.pointwise(phases.pad(x, pads), kernel, stride)
-
-    else:
-
-      def run(x, kernel):
-        return _grouped(x, kernel, *rest)
-
-    return jax.vjp(run, x, kernel)[1](dy)
+    return jax.vjp(lambda x, k: _grouped(x, k, *rest), x, kernel)[1](dy)
 
   def other(x, kernel, dy):
     return jax.vjp(lambda x, k: plain(x, k, *rest), x, kernel)[1](dy)
 
   return lax.platform_dependent(*saved, dy, cpu=fast, default=other)
-
-
-def _dense_gradients(x, kernel, dy, stride, pads, dilation):
-  """XLA's own, but for what it is slow at."""
-  rest = (stride, pads, dilation, 1)
-  if _strided(kernel, stride, dilation):
-    dx = dense.input_gradient(dy, kernel, x.shape[1:3], stride, pads)
-  else:
-    (dx,) = jax.vjp(lambda x: plain(x, kernel, *rest), x)[1](dy)
-  if _wide(kernel):
-    dk = dense.weight_gradient(x, dy, kernel.shape[:2], stride, pads, dilation)
-    return dx, dk.astype(kernel.dtype)
-  (dk,) = jax.vjp(lambda k: plain(x, k, *rest), kernel)[1](dy)
-  return dx, dk
 
 
 _convolve.defvjp(_forward, _backward)
