@@ -14,8 +14,10 @@ from collections.abc import Callable, Mapping
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax import lax
 
 from jaxseg import types
+from jaxseg.ops import batch_norm
 from jaxseg.ops import conv as conv_ops
 
 Array = jax.Array
@@ -158,6 +160,39 @@ class ConvTranspose(nn.Module):
     return y
 
 
+class BatchNorm(nn.Module):
+  """Batch normalisation; variables as nn.BatchNorm has them.
+
+  Args:
+    momentum: share of the old running statistics in the new ones.
+    epsilon: added to the variance.
+    dtype: of the output; statistics are float32.
+  """
+
+  momentum: float = 0.9
+  epsilon: float = 1e-5
+  dtype: str = "float32"
+
+  @nn.compact
+  def __call__(self, x: Array, *, running: bool) -> Array:
+    """(b, h, w, c); `running` takes the running statistics and leaves them."""
+    shape = x.shape[-1:]
+    mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
+    var = self.variable("batch_stats", "var", jnp.ones, shape)
+    scale = self.param("scale", nn.initializers.ones, shape)
+    bias = self.param("bias", nn.initializers.zeros, shape)
+    if running:
+      gain = lax.rsqrt(var.value + self.epsilon) * scale
+      return ((x - mean.value) * gain + bias).astype(self.dtype)
+    y, batch_mean, batch_var = batch_norm.batch_norm(
+      x, scale, bias, self.epsilon
+    )
+    if not self.is_initializing():
+      for old, new in ((mean, batch_mean), (var, batch_var)):
+        old.value = self.momentum * old.value + (1 - self.momentum) * new
+    return y.astype(self.dtype)
+
+
 def normalize(
   x: Array,
   norm: str,
@@ -186,13 +221,9 @@ def normalize(
     epsilon: added to the variance.
   """
   if norm == "batch":
-    return nn.BatchNorm(
-      use_running_average=frozen or not train,
-      momentum=momentum,
-      epsilon=epsilon,
-      dtype=dtype,
-      name=name,
-    )(x)
+    return BatchNorm(momentum, epsilon, dtype, name=name)(
+      x, running=frozen or not train
+    )
   if norm == "group":
     groups = math.gcd(32, x.shape[-1])
     return nn.GroupNorm(groups, epsilon=epsilon, dtype=dtype, name=name)(x)

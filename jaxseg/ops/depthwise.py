@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxseg.ops import resize
+
 Array = jax.Array
 Pads = tuple[tuple[int, int], tuple[int, int]]
 Pair = tuple[int, int]
@@ -31,7 +33,7 @@ def convolve(
     pads: zeros ((top, bottom), (left, right)).
   """
   x = _repeat(x, kernel)
-  return _shifted(_pad(x, pads), kernel[:, :, 0], stride, dilation)
+  return _shifted(pad(x, pads), kernel[:, :, 0], stride, dilation)
 
 
 def gradients(
@@ -44,16 +46,16 @@ def gradients(
   dx = _input_gradient(dy, taps, x.shape[1:3], stride, pads, dilation)
   if x.shape[-1] != channels:
     dx = dx.reshape(*dx.shape[:3], channels, -1).sum(-1)
-  dk = _weight_gradient(_pad(x, pads), dy, taps.shape[:2], stride, dilation)
+  dk = _weight_gradient(pad(x, pads), dy, taps.shape[:2], stride, dilation)
   return dx, dk.astype(kernel.dtype)
 
 
 def _repeat(x: Array, kernel: Array) -> Array:
   multiple = kernel.shape[-1] // x.shape[-1]
-  return x if multiple == 1 else jnp.repeat(x, multiple, axis=-1)
+  return x if multiple == 1 else resize.repeat(x, multiple, x.ndim - 1)
 
 
-def _pad(x: Array, pads: Pads) -> Array:
+def pad(x: Array, pads: Pads) -> Array:
   """Zeros around; a negative number cuts rows or columns off."""
   if not any(pads[0] + pads[1]):
     return x
@@ -102,14 +104,14 @@ def _input_gradient(
       low = d * (k - 1) - before
       around.append((low, n + d * (k - 1) - out - low))
     turned = kernel[::-1, ::-1]
-    return _shifted(_pad(dy, tuple(around)), turned, stride, dilation)
+    return _shifted(pad(dy, tuple(around)), turned, stride, dilation)
   # Row y of the padded input is s q + t: it reads dy[q - m] k[s m + t], so
   # each phase t is a convolution of its own with every s-th tap.
   taps = [-(-k // s) for k, s in zip(kernel.shape, stride)]
   length = [
     (n - 1 + before) // s + 1 for n, s, (before, _) in zip(size, stride, pads)
   ]
-  dy = _pad(
+  dy = pad(
     dy,
     tuple((m - 1, q - n) for m, q, n in zip(taps, length, dy.shape[1:3])),
   )
@@ -141,8 +143,8 @@ def _weight_gradient(
   rows = -(-h // fold)
   lack = rows * fold - h
   if lack:
-    dy = _pad(dy, ((0, lack), (0, 0)))  # rows of zeros count nothing
-    x = _pad(x, ((0, lack * stride[0]), (0, 0)))
+    dy = pad(dy, ((0, lack), (0, 0)))  # rows of zeros count nothing
+    x = pad(x, ((0, lack * stride[0]), (0, 0)))
   sums = []
   for _, _, part in _taps(x, kernel, stride, dilation, (rows * fold, w)):
     total = None

@@ -1,10 +1,12 @@
 """One convolution with the form of it that each platform runs fast.
 
 The mathematics is that of `lax.conv_general_dilated`, and so is the form on
-GPUs and TPUs. XLA:CPU is slow at depthwise convolutions (`depthwise`) and at
-grouped ones, which are split into dense ones there; at dense ones it is fast
-with the options of `jaxseg.compiling`. The platform is known when a program is
-lowered, not when it is traced: an exported program holds both forms.
+GPUs and TPUs. XLA:CPU is slow at depthwise convolutions (`depthwise`), at
+grouped ones, which are split into dense ones there, at the weight gradients of
+1x1 ones, which are matrix products there, and of those with fewer outputs than
+inputs. The others are fast with the options of `jaxseg.compiling`. The platform
+is known when a program is lowered, not when it is traced: an exported program
+holds both forms.
 """
 
 from __future__ import annotations
@@ -43,12 +45,18 @@ def plain(
 def kind(
   x: Array, kernel: Array, stride: Pair, dilation: Pair, groups: int
 ) -> str:
-  """The form that a CPU takes: 'plain', 'depthwise' or 'grouped'."""
+  """The form that a CPU takes.
+
+  One of 'plain', 'pointwise', 'narrowing', 'depthwise' and 'grouped'.
+  """
+  taps = kernel.shape[0] * kernel.shape[1]
+  if groups == 1 and taps == 1:
+    return "pointwise"
   if groups == 1:
-    return "plain"
+    narrows = kernel.shape[2] > kernel.shape[3] and max(stride) == 1
+    return "narrowing" if narrows else "plain"
   both = max(stride) > 1 and max(dilation) > 1
-  few = kernel.shape[0] * kernel.shape[1] <= TAPS
-  if groups == x.shape[-1] and few and not both:
+  if groups == x.shape[-1] and taps <= TAPS and not both:
     return "depthwise"
   return "grouped" if groups <= GROUPS else "plain"
 
@@ -82,11 +90,39 @@ def _grouped(x, kernel, stride, pads, dilation, groups):
   return jnp.concatenate(parts, axis=-1)
 
 
+def _pointwise(x, kernel, stride, pads):
+  """1x1: a product of the strided pixels and the kernel."""
+  x = depthwise.pad(x, pads)[:, :: stride[0], :: stride[1]]
+  # Two axes: with four, the gradient's product would copy its operands.
+  y = x.reshape(-1, x.shape[-1]) @ kernel[0, 0]
+  return y.reshape(*x.shape[:3], -1)
+
+
+def _narrowing_gradients(x, kernel, dy, pads, dilation):
+  """XLA's input gradient, and its weight gradient from the other side.
+
+  XLA convolves x by dy, examples as channels, and transposes x for that. Here
+  dy, the smaller one, is convolved by x, which gives the taps in reverse.
+  """
+  one = (1, 1)
+  (dx,) = jax.vjp(lambda x: plain(x, kernel, one, pads, dilation, 1), x)[1](dy)
+  around = tuple(
+    (d * (k - 1) - before, d * (k - 1) - after)
+    for d, k, (before, after) in zip(dilation, kernel.shape, pads)
+  )
+  taps = lax.conv_general_dilated(
+    dy, x, dilation, around, dimension_numbers=("CHWN", "IHWO", "NHWC")
+  )  # (out, kh, kw, in)
+  return dx, taps[:, ::-1, ::-1].transpose(1, 2, 3, 0)
+
+
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
 def _convolve(x, kernel, stride, pads, dilation, groups):
   form = kind(x, kernel, stride, dilation, groups)
 
   def fast(x, kernel):
+    if form == "pointwise":
+      return _pointwise(x, kernel, stride, pads)
     if form == "depthwise":
       return depthwise.convolve(x, kernel, stride, pads, dilation)
     return _grouped(x, kernel, stride, pads, dilation, groups)
@@ -94,6 +130,8 @@ def _convolve(x, kernel, stride, pads, dilation, groups):
   def other(x, kernel):
     return plain(x, kernel, stride, pads, dilation, groups)
 
+  if form == "narrowing":
+    return other(x, kernel)
   return lax.platform_dependent(x, kernel, cpu=fast, default=other)
 
 
@@ -111,7 +149,15 @@ def _backward(stride, pads, dilation, groups, saved, dy):
   def fast(x, kernel, dy):
     if form == "depthwise":
       return depthwise.gradients(x, kernel, dy, stride, pads, dilation)
-    return jax.vjp(lambda x, k: _grouped(x, k, *rest), x, kernel)[1](dy)
+    if form == "narrowing":
+      return _narrowing_gradients(x, kernel, dy, pads, dilation)
+
+    def run(x, kernel):
+      if form == "pointwise":
+        return _pointwise(x, kernel, stride, pads)
+      return _grouped(x, kernel, *rest)
+
+    return jax.vjp(run, x, kernel)[1](dy)
 
   def other(x, kernel, dy):
     return jax.vjp(lambda x, k: plain(x, k, *rest), x, kernel)[1](dy)

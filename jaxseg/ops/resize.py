@@ -80,6 +80,16 @@ def resize_bilinear(
   return _linear(x, 1, size[0], align_corners)
 
 
+def repeat(x: Array, times: int, axis: int) -> Array:
+  """Every entry along the axis, `times` in a row.
+
+  As jnp.repeat, which gathers, and whose gradient scatters: slow on CPUs.
+  """
+  shape = (*x.shape[: axis + 1], times, *x.shape[axis + 1 :])
+  y = jnp.broadcast_to(jnp.expand_dims(x, axis + 1), shape)
+  return y.reshape(*x.shape[:axis], -1, *x.shape[axis + 1 :])
+
+
 def resize_nearest(x: Array, size: Size) -> Array:
   """(b, h, w, ...) -> (b, *size, ...): source pixel floor((i + 0.5) n / m).
 
@@ -88,7 +98,7 @@ def resize_nearest(x: Array, size: Size) -> Array:
   for axis, m in zip((1, 2), size):
     n = x.shape[axis]
     if m % n == 0:
-      x = jnp.repeat(x, m // n, axis=axis, total_repeat_length=m)
+      x = repeat(x, m // n, axis)
     else:
       at = ((2 * np.arange(m) + 1) * n) // (2 * m)
       x = jnp.take(x, at, axis=axis)

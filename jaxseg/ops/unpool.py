@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxseg.ops import pooling
+from jaxseg.ops import pooling, resize
 
 Array = jax.Array
 Size = tuple[int, int]
@@ -155,7 +155,7 @@ def _scatter(x: Array, indices: Array, size: Size) -> Array:
 
 def nearest_unpool(x: Array, factor: int = 2) -> Array:
   """Repeats every pixel: (b, h, w, c) -> (b, h * factor, w * factor, c)."""
-  return jnp.repeat(jnp.repeat(x, factor, axis=1), factor, axis=2)
+  return resize.repeat(resize.repeat(x, factor, 1), factor, 2)
 
 
 def bed_of_nails(x: Array, factor: int = 2) -> Array:

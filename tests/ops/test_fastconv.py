@@ -12,6 +12,14 @@ from jaxseg.ops import conv, depthwise, fastconv
 
 # size, kernel, stride, padding, dilation, channels, groups, multiple
 CASES = {
+  "narrowing": ((7, 9), 3, 1, 1, 1, 5, 1, 0.4),
+  "narrowing, dilated": ((9, 8), 3, 1, 3, 3, 4, 1, 0.5),
+  "narrowing, valid": ((9, 8), 5, 1, "VALID", 1, 4, 1, 0.5),
+  "narrowing, unequal pads": ((6, 8), 3, 1, ((2, 0), (1, 4)), 1, 4, 1, 0.5),
+  "narrowing, one pixel": ((1, 1), 3, 1, 1, 1, 4, 1, 0.5),
+  "dense 1x1": ((5, 6), 1, 1, 0, 1, 4, 1, 2),
+  "dense 1x1, stride 2": ((5, 6), 1, 2, 0, 1, 4, 1, 1),
+  "dense 1x1, stride 2, padded": ((5, 6), 1, 2, 1, 1, 4, 1, 1),
   "3x3": ((9, 11), 3, 1, 1, 1, 6, 6, 1),
   "3x3, stride 2, odd": ((9, 11), 3, 2, 1, 1, 6, 6, 1),
   "3x3, stride 2, even, SAME": ((8, 12), 3, 2, "SAME", 1, 5, 5, 1),
@@ -38,7 +46,7 @@ def arrays(case, dtype=np.float32):
   size, k, *_, channels, groups, multiple = CASES[case]
   rng = np.random.default_rng(0)
   x = rng.normal(size=(2, *size, channels)).astype(dtype)
-  shape = (k, k, channels // groups, channels * multiple)
+  shape = (k, k, channels // groups, int(channels * multiple))
   return jnp.asarray(x), jnp.asarray(rng.normal(size=shape).astype(dtype))
 
 
@@ -108,12 +116,15 @@ def test_half_precision_stays_half():
 
 
 def test_the_form_is_chosen_by_shape():
-  def kind(groups, k=3, stride=(1, 1), dilation=(1, 1), channels=8):
-    kernel = jnp.zeros((k, k, channels // groups, channels))
+  def kind(groups, k=3, stride=(1, 1), dilation=(1, 1), channels=8, outputs=0):
+    kernel = jnp.zeros((k, k, channels // groups, outputs or channels))
     x = jnp.zeros((1, 8, 8, channels))
     return fastconv.kind(x, kernel, stride, dilation, groups)
 
   assert kind(1) == "plain"
+  assert kind(1, outputs=7) == "narrowing"
+  assert kind(1, outputs=7, stride=(2, 1)) == "plain"
+  assert kind(1, k=1, stride=(2, 2)) == "pointwise"
   assert kind(8) == "depthwise"
   assert kind(8, k=9) == "grouped"
   assert kind(8, stride=(2, 2), dilation=(2, 2)) == "grouped"
