@@ -173,7 +173,7 @@ def _shifted_products(x: Array, kernel: Array) -> Array:
   h, w = x.shape[1] + mh - 1, x.shape[2] + mw - 1
   x = jnp.pad(x, ((0, 0), (mh - 1, mh - 1), (mw - 1, mw - 1), (0, 0)))
   terms = [
-    x[:, i : i + h, j : j + w] @ kernel[i, j]
+    fastconv.product(x[:, i : i + h, j : j + w], kernel[i, j])
     for i in range(mh)
     for j in range(mw)
   ]

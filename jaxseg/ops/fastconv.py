@@ -90,12 +90,20 @@ def _grouped(x, kernel, stride, pads, dilation, groups):
   return jnp.concatenate(parts, axis=-1)
 
 
+def product(x: Array, matrix: Array) -> Array:
+  """(b, h, w, in) by (in, out) -> (b, h, w, out).
+
+  With two axes for x, since with four XLA:CPU copies what the product of the
+  gradient reads.
+  """
+  y = x.reshape(-1, x.shape[-1]) @ matrix
+  return y.reshape(*x.shape[:3], -1)
+
+
 def _pointwise(x, kernel, stride, pads):
   """1x1: a product of the strided pixels and the kernel."""
   x = depthwise.pad(x, pads)[:, :: stride[0], :: stride[1]]
-  # Two axes: with four, the gradient's product would copy its operands.
-  y = x.reshape(-1, x.shape[-1]) @ kernel[0, 0]
-  return y.reshape(*x.shape[:3], -1)
+  return product(x, kernel[0, 0])
 
 
 def _narrowing_gradients(x, kernel, dy, pads, dilation):
