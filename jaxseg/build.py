@@ -95,6 +95,19 @@ def parse_losses(
   return tuple(terms)
 
 
+def _per_class(
+  weights: Any, key: str, least: float, classes: int
+) -> tuple[float, ...]:
+  """Numbers of at least `least`, one for each class."""
+  weights = tuple(float(w) for w in weights)
+  if len(weights) != classes or min(weights) < least:
+    raise UserError(
+      f"config.task.{key} = {weights} has {len(weights)} entries for {classes} "
+      f"classes: expected one number per class, at least {least:g}."
+    )
+  return weights
+
+
 def make_task(config: ConfigDict, spec: Any) -> Any:
   """The task of config.task on a data set."""
   factory = lookup(TASKS, config.task.name, "config.task.name")
@@ -103,14 +116,12 @@ def make_task(config: ConfigDict, spec: Any) -> Any:
   options = {}
   if semantic:
     options = {k: kwargs.pop(k) for k in CROSS_ENTROPY_KEYS if k in kwargs}
-    weights = options.get("class_weights")
-    if weights is not None:
-      options["class_weights"] = tuple(float(w) for w in weights)
-      if len(weights) != spec.num_classes:
-        raise UserError(
-          f"config.task.class_weights has {len(weights)} entries for "
-          f"{spec.num_classes} classes."
-        )
+    for key, section, least in (
+      ("class_weights", options, 0.0),
+      ("decision_weights", kwargs, 1e-6),
+    ):
+      if key in section:
+        section[key] = _per_class(section[key], key, least, spec.num_classes)
   if "losses" in kwargs:
     registry = LOSSES if semantic else DEPTH_LOSSES
     kwargs["losses"] = parse_losses(kwargs["losses"], options, registry)

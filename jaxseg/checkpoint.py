@@ -53,6 +53,7 @@ FREE_KEYS = (
   "data.masks",
   "data.split_dir",
   "data.eval",
+  "task.decision_weights",
 )
 
 
@@ -93,7 +94,11 @@ def flatten_config(config: Mapping[str, Any], prefix: str = "") -> dict:
 def contradictions(
   saved: Mapping[str, Any], now: Mapping[str, Any]
 ) -> list[str]:
-  """Keys whose values differ and that a continuation may not change."""
+  """Keys whose values differ and that a continuation may not change.
+
+  A key that one of the two lacks came with another version of jaxseg: what it
+  says has no counterpart, and the state's shapes are checked by themselves.
+  """
   a, b = flatten_config(saved), flatten_config(now)
 
   def free(key: str) -> bool:
@@ -102,9 +107,9 @@ def contradictions(
     )
 
   return [
-    f"{key}: {a.get(key)!r} in the checkpoint, {b.get(key)!r} now"
-    for key in sorted(a.keys() | b.keys())
-    if not free(key) and a.get(key) != b.get(key)
+    f"{key}: {a[key]!r} in the checkpoint, {b[key]!r} now"
+    for key in sorted(a.keys() & b.keys())
+    if not free(key) and a[key] != b[key]
   ]
 
 

@@ -51,6 +51,8 @@ def get_config() -> ConfigDict:
   c.task.aux_weight = config_dict.placeholder(float)
   c.task.min_m = config_dict.placeholder(float)  # depth: nearest, metres
   c.task.max_m = config_dict.placeholder(float)  # depth: farthest, metres
+  # Of each class's probability before the argmax; to be chosen on val.
+  c.task.decision_weights = config_dict.placeholder(tuple)
   # cross_entropy:
   c.task.label_smoothing = config_dict.placeholder(float)
   c.task.class_weights = config_dict.placeholder(tuple)  # one per class

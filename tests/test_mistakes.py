@@ -62,6 +62,14 @@ SIMPLE = {
   "never": (["--config.eval.every=0"], ["config.eval.every = 0"]),
   "images": (["--config.data.images=/none"], ["data.images", "/none"]),
   "classes": (["--config.data.classes=one"], ["data.classes", "two"]),
+  "decision weights": (
+    ["--config.task.decision_weights=(1., 2., 3.)"],
+    ["config.task.decision_weights", "3 entries", "2 classes"],
+  ),
+  "decision weight of zero": (
+    ["--config.task.decision_weights=(1., 0.)"],
+    ["config.task.decision_weights", "at least 1e-06"],
+  ),
   "argument": (["surplus"], ["'surplus'"]),
   "process": (["--process=1"], ["--coordinator"]),
 }

@@ -2,6 +2,8 @@
 
 Softmax over K classes, trained by a weighted sum of losses (cross-entropy,
 Dice, focal), decoded by argmax, judged by one confusion matrix over the set.
+The argmax makes the fewest wrong pixels; the mean IoU asks for more of the
+classes that are hard to tell, which `decision_weights` give.
 Heads whose name begins with 'aux' are trained with the same losses times
 `aux_weight` (PSPNet 0.4, torchvision 0.5) and are not used to predict.
 """
@@ -31,6 +33,8 @@ class Semantic:
     palette: RGB per class, for pictures.
     losses: ((name in LOSSES, weight, ((option, value), ...)), ...).
     aux_weight: weight of auxiliary heads.
+    decision_weights: of the probability of each class before the argmax; to
+      be chosen on validation images. None: all equal.
   """
 
   classes: tuple[str, ...]
@@ -39,6 +43,7 @@ class Semantic:
     ("cross_entropy", 1.0, ()),
   )
   aux_weight: float = 0.4
+  decision_weights: tuple[float, ...] | None = None
 
   name = "semantic"
   best = ("miou", "max")
@@ -80,7 +85,10 @@ class Semantic:
 
   def predict(self, out: Outputs) -> dict[str, Array]:
     """label int32 (b, h, w) from logits (b, h, w, K)."""
-    return {"label": jnp.argmax(out["logits"], -1).astype(jnp.int32)}
+    logits = out["logits"]
+    if self.decision_weights is not None:
+      logits += jnp.log(jnp.asarray(self.decision_weights, logits.dtype))
+    return {"label": jnp.argmax(logits, -1).astype(jnp.int32)}
 
   def to_mean(self, out: Outputs) -> dict[str, Array]:
     """Probabilities: what views of one pixel are averaged in."""
