@@ -1,4 +1,4 @@
-"""Eight fake devices, and random variables without an initialiser."""
+"""Eight fake devices, random variables without an initialiser, few blocks."""
 
 import os
 
@@ -11,6 +11,19 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 import jax
 import numpy as np
 import pytest
+
+
+@pytest.fixture
+def few_blocks(monkeypatch):
+  """One or two per stride in MobileNets, EfficientNets: quick to compile."""
+  from jaxseg.encoders import efficientnet, mobilenet_v2, mobilenet_v3
+
+  stages = tuple(efficientnet.STAGES[i] for i in (0, 1, 2, 3, 5))
+  monkeypatch.setattr(efficientnet, "STAGES", stages)
+  groups = ((1, 16, 1, 1), (6, 24, 1, 2), (6, 32, 1, 2), (6, 96, 1, 2))
+  monkeypatch.setattr(mobilenet_v2, "GROUPS", (*groups, (6, 160, 2, 2)))
+  rows = tuple(mobilenet_v3.LARGE[i] for i in (0, 1, 3, 6, 12))
+  monkeypatch.setitem(mobilenet_v3.BLOCKS, "large", rows)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ _jit = jax.jit  # tests may put `jit` in its place
 OPTIONS = {
   "xla_backend_optimization_level": 0,
   "xla_cpu_use_fusion_emitters": False,
+  "xla_cpu_parallel_codegen_split_count": 1,  # of many: 30% more work
 }
 
 

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import probe
 import pytest
 import quick
 from tiny import TINY
@@ -79,17 +80,6 @@ def test_examples_do_not_see_each_other_in_evaluation(case, built):
   assert np.abs(both[1] - changed[1]).max() > 1e-4
 
 
-def subtracted_again(params, path):
-  """A bias before a normalisation: its gradient is zero up to rounding."""
-  if len(path) < 2:
-    return False  # a parameter of the network itself, in no layer
-  *above, layer, leaf = (entry.key for entry in path)
-  for key in above:
-    params = params[key]
-  partners = {f"{layer}_norm", layer.replace("conv", "norm")} - {layer}
-  return leaf == "bias" and bool(partners & set(params))
-
-
 @pytest.mark.parametrize("case", sorted(CASES))
 def test_every_parameter_gets_a_gradient(case, built):
   model, variables, _, image = built(case)
@@ -115,7 +105,7 @@ def test_every_parameter_gets_a_gradient(case, built):
   for path, g in jax.tree_util.tree_leaves_with_path(grads):
     name = jax.tree_util.keystr(path)
     assert np.isfinite(g).all(), name
-    if not subtracted_again(grads, path):
+    if not probe.subtracted_again(grads, path):
       assert np.abs(g).max() > 0, name
   # Training moves every running statistic, and nothing but them.
   old = variables.get("batch_stats", {})

@@ -3,17 +3,12 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import probe
 import pytest
 import quick
 
 from jaxseg import encoders, types
-
-
-def evaluate(model, shape):
-  return jax.eval_shape(
-    lambda x: model.init_with_output(jax.random.key(0), x, train=False),
-    jax.ShapeDtypeStruct(shape, jnp.float32),
-  )
+from jaxseg.state import count
 
 
 def test_count():
@@ -25,14 +20,13 @@ def test_count():
   dense = (36 * 256 + 1) * 4096 + 4097 * 4096 + 4097 * 1000
   assert convs + dense == 61_100_840
   model = encoders.AlexNetClassifier(encoders.ENCODERS["alexnet"]())
-  logits, tree = evaluate(model, (2, 224, 224, 3))
+  logits, tree = probe.shapes(model, 224, batch=2)
   assert logits.shape == (2, 1000)
-  count = sum(x.size for x in jax.tree.leaves(tree["params"]))
-  assert count == 61_100_840
+  assert count(tree["params"]) == 61_100_840
 
 
 def test_maps():
-  maps, _ = evaluate(encoders.ENCODERS["alexnet"](), (2, 224, 63, 5 - 2))
+  maps, _ = probe.shapes(encoders.ENCODERS["alexnet"](), (224, 63), batch=2)
   # (n - 7) // 4 + 1, then (n - 3) // 2 + 1 per pooling.
   assert {k: v.shape for k, v in maps.items()} == {
     "c2": (2, 55, 15, 64),
@@ -52,14 +46,12 @@ def test_receptive_field(random_variables):
   for i, column in enumerate((start - 1, start, start + 194, start + 195)):
     image[i, :, column] = np.nan
   variables = random_variables(encoder, image)
-  top = quick.jit(lambda v, x: encoder.apply(v, x, train=False))(
-    variables, image
-  )["c5"]
+  top = probe.run(encoder, variables, image)["c5"]
   seen = np.isnan(top[:, 0, unit]).any(-1)
   assert seen.tolist() == [False, True, True, False]
 
 
-def test_every_parameter_is_used(random_variables):
+def test_every_parameter_of_the_classifier_is_used(random_variables):
   encoder = encoders.AlexNet(width=8)
   model = encoders.AlexNetClassifier(encoder, 5, fc_width=16, dropout=0.5)
   image = np.random.default_rng(0).random((2, 223, 230, 3), np.float32)
@@ -85,4 +77,4 @@ def test_every_parameter_is_used(random_variables):
 
 def test_it_has_one_stride():
   with pytest.raises(types.UserError, match="output_stride=16; expected 32"):
-    evaluate(encoders.ENCODERS["alexnet"](output_stride=16), (1, 64, 64, 3))
+    probe.shapes(encoders.ENCODERS["alexnet"](output_stride=16))

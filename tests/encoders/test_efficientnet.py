@@ -3,8 +3,8 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+import probe
 import pytest
 import quick
 from flax import linen as nn
@@ -12,6 +12,7 @@ from flax import linen as nn
 from jaxseg import encoders, types
 from jaxseg.encoders import efficientnet
 from jaxseg.encoders import inverted_residual as ir
+from jaxseg.state import count
 from jaxseg.weights import rule
 from jaxseg.weights.rules import RULES
 
@@ -62,8 +63,8 @@ def trunk(i, lite=False):
   """Parameters of the stem and the stages."""
   stem, channels, _, blocks = tables(i, lite)
   total, last = conv(3, 3, stem), stem
-  for stage, (out, count, kernel) in enumerate(zip(channels, blocks, KERNELS)):
-    for _ in range(count):
+  for stage, (out, n, kernel) in enumerate(zip(channels, blocks, KERNELS)):
+    for _ in range(n):
       inner = last if stage == 0 else 6 * last
       total += 0 if stage == 0 else conv(1, last, inner)
       total += conv(kernel, inner, inner, inner)
@@ -84,21 +85,12 @@ def dense(i, lite=False):
   return (tables(i, lite)[2] + 1) * 1000
 
 
-def shapes(model, size=64, channels=3):
-  image = jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32)
-  return jax.eval_shape(
-    lambda x: model.init(jax.random.key(0), x, train=False), image
-  )
-
-
 @functools.cache
 def classifier(name):
   """The tree of a network with its head."""
-  return shapes(encoders.EfficientNetClassifier(encoders.ENCODERS[name]()))
-
-
-def count(tree):
-  return sum(x.size for x in jax.tree.leaves(tree))
+  return probe.variables(
+    encoders.EfficientNetClassifier(encoders.ENCODERS[name]())
+  )
 
 
 @pytest.mark.parametrize(
@@ -179,22 +171,13 @@ def test_shapes_and_one_tree(output_stride, padding):
     return encoders.ENCODERS["efficientnet_b4"](depth=0.25, **fields)
 
   encoder = make(output_stride=output_stride, padding=padding)
-  maps, tree = jax.eval_shape(
-    lambda x: encoder.init_with_output(jax.random.key(0), x, train=False),
-    jax.ShapeDtypeStruct((2, 224, 513, 3), jnp.float32),
-  )
+  maps, tree = probe.shapes(encoder, (224, 513), batch=2)
   want = {}
   for k, width in enumerate((48, 32, 56, 160, 448), 1):
     stride = min(2**k, output_stride)
     want[f"c{k}"] = (2, -(-224 // stride), -(-513 // stride), width)
   assert {k: v.shape for k, v in maps.items()} == want
-  assert tree == shapes(make())
-
-
-def run(encoder, variables, image):
-  return quick.jit(lambda v, x: encoder.apply(v, x, train=False))(
-    variables, image
-  )
+  assert tree == probe.variables(make())
 
 
 def test_dilation_is_the_same_function_at_more_places(random_variables):
@@ -202,10 +185,10 @@ def test_dilation_is_the_same_function_at_more_places(random_variables):
   image = np.random.default_rng(0).random((1, 65, 97, 3), np.float32)
   plain = encoders.EfficientNet(**TINY, lite=True)
   variables = random_variables(plain, image)
-  want = run(plain, variables, image)
-  torch = run(plain.clone(padding="torch"), variables, image)
+  want = probe.run(plain, variables, image)
+  torch = probe.run(plain.clone(padding="torch"), variables, image)
   dense = plain.clone(output_stride=8)
-  got = run(dense, variables, image)
+  got = probe.run(dense, variables, image)
   for k in range(1, 6):
     step = max(2**k // 8, 1)
     a, b = got[f"c{k}"][:, ::step, ::step], want[f"c{k}"]
@@ -225,7 +208,7 @@ def fields_of_blocks(model, name):
     return call(*args, **kwargs)
 
   with nn.intercept_methods(note):
-    shapes(model)
+    probe.shapes(model)
   return values
 
 
@@ -236,7 +219,7 @@ def test_static_padding_is_that_of_a_size(kernel, random_variables):
   block = ir.InvertedResidual(48, 16, kernel=kernel, step=ir.Step(2, 1, 1))
   variables = random_variables(block, x)
   tf, torch, even, odd = (
-    run(block.clone(padding=padding), variables, x)
+    probe.run(block.clone(padding=padding), variables, x)
     for padding in (
       "tf",
       "torch",
@@ -258,59 +241,6 @@ def test_static_padding_follows_the_resolution():
   even3, even5, odd5 = (0, 1), (1, 2), (2, 2)
   assert strided == [(e, e) for e in (even3, even5, even3, odd5)]
   assert {p for p, s in zip(pads, steps) if s.stride == 1} == {"torch"}
-
-
-def test_every_parameter_is_used(random_variables):
-  encoder = encoders.EfficientNet(**TINY, output_stride=16)
-  image = np.random.default_rng(0).random((2, 65, 97, 4), np.float32)
-  variables = random_variables(encoder, image)
-
-  @quick.jit
-  def gradients(params):
-    def project(params):
-      maps, new = encoder.apply(
-        {**variables, "params": params},
-        image,
-        train=True,
-        mutable=["batch_stats"],
-      )
-      weight = np.random.default_rng(1).normal(size=maps["c5"].shape)
-      return (maps["c5"] * weight.astype(np.float32)).sum(), new
-
-    return jax.grad(project, has_aux=True)(params)
-
-  grads, new = gradients(variables["params"])
-  for path, g in jax.tree_util.tree_leaves_with_path(grads):
-    name = jax.tree_util.keystr(path)
-    assert np.isfinite(g).all(), name
-    assert np.abs(g).max() > 0, name
-  for a, b in zip(
-    jax.tree.leaves(new["batch_stats"]),
-    jax.tree.leaves(variables["batch_stats"]),
-    strict=True,
-  ):
-    assert np.abs(a - b).max() > 0
-
-
-def test_frozen_norms_keep_their_statistics():
-  """All of them; what that does to a block is seen in the next test."""
-  seen = []
-
-  def note(call, args, kwargs, context):
-    if isinstance(context.module, nn.BatchNorm):
-      seen.append(context.module.use_running_average)
-    return call(*args, **kwargs)
-
-  for frozen in (True, False):
-    encoder = encoders.EfficientNet(**TINY, frozen_norm=frozen)
-    train = functools.partial(encoder.apply, train=True, mutable=True)
-    variables = shapes(encoder)
-    seen.clear()
-    with nn.intercept_methods(note):
-      jax.eval_shape(
-        train, variables, jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
-      )
-    assert seen == [frozen] * (1 + 2 + 6 * 3)  # stem, the first block, six
 
 
 def test_stochastic_depth_skips_whole_examples(random_variables):
@@ -343,16 +273,6 @@ def test_squeeze_is_a_quarter_of_what_enters_the_block():
   assert not [k for block in lite.values() for k in block if k == "se"]
 
 
-def test_half_precision_keeps_the_parameters():
-  model = encoders.EfficientNet(**TINY, dtype="bfloat16")
-  maps, tree = jax.eval_shape(
-    lambda x: model.init_with_output(jax.random.key(0), x, train=False),
-    jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.float32),
-  )
-  assert {x.dtype for x in maps.values()} == {jnp.dtype("bfloat16")}
-  assert {x.dtype for x in jax.tree.leaves(tree)} == {jnp.dtype("float32")}
-
-
 @pytest.mark.parametrize(
   ("fields", "words"),
   [
@@ -363,4 +283,4 @@ def test_half_precision_keeps_the_parameters():
 )
 def test_mistakes_are_named(fields, words):
   with pytest.raises(types.UserError, match=words):
-    shapes(encoders.EfficientNet(**TINY, **fields))
+    probe.shapes(encoders.EfficientNet(**TINY, **fields))

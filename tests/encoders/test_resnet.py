@@ -2,14 +2,13 @@
 
 import functools
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+import probe
 import pytest
-import quick
 from flax import linen as nn
 
-from jaxseg import encoders, types
+from jaxseg import encoders, layers, types
+from jaxseg.state import count
 
 SIZES = {
   18: (2, 2, 2, 2),
@@ -54,17 +53,6 @@ def head(depth):
   return ((512 if depth < 50 else 2048) + 1) * 1000
 
 
-def shapes(model, size=64, channels=3):
-  image = jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32)
-  return jax.eval_shape(
-    lambda x: model.init(jax.random.key(0), x, train=False), image
-  )
-
-
-def count(tree):
-  return sum(x.size for x in jax.tree.leaves(tree))
-
-
 # Of the trunk alone, where it is quoted.
 TRUNKS = {
   "resnet18": 11_176_512,
@@ -101,7 +89,7 @@ TRUNKS = {
 def test_counts_with_classifier(name, want, formula):
   assert formula == want
   model = encoders.Classifier(encoders.ENCODERS[name]())
-  params = shapes(model)["params"]
+  params = probe.variables(model)["params"]
   assert count(params) == want
   if name in TRUNKS:
     assert count(params["encoder"]) == TRUNKS[name]
@@ -116,7 +104,7 @@ def test_counts_with_classifier(name, want, formula):
 )
 def test_counts_of_deep_stems(name, want, formula):
   assert formula == want
-  assert count(shapes(encoders.ENCODERS[name]())["params"]) == want
+  assert probe.parameters(encoders.ENCODERS[name]()) == want
 
 
 @pytest.mark.parametrize(
@@ -125,7 +113,7 @@ def test_counts_of_deep_stems(name, want, formula):
 def test_counts_of_keras(depth, want):
   """Biases beside the normalisations, and running statistics counted."""
   encoder = encoders.ENCODERS[f"resnet{depth}"](use_bias=True)
-  tree = shapes(encoders.Classifier(encoder))
+  tree = probe.variables(encoders.Classifier(encoder))
   assert count(tree) == want
   assert count(tree["params"]) == trunk(depth, bias=1) + head(depth)
 
@@ -135,12 +123,7 @@ def test_shapes_and_one_tree(name):
   trees = []
   for output_stride in (32, 16, 8):
     encoder = encoders.ENCODERS[name](width=2, output_stride=output_stride)
-    maps, tree = jax.eval_shape(
-      lambda x, e=encoder: e.init_with_output(
-        jax.random.key(0), x, train=False
-      ),
-      jax.ShapeDtypeStruct((2, 224, 513, 3), jnp.float32),
-    )
+    maps, tree = probe.shapes(encoder, (224, 513), batch=2)
     widths = (2, 2, 4, 8, 16) if name == "resnet18" else (4, 8, 16, 32, 64)
     want = {}
     for k, width in enumerate(widths, 1):
@@ -152,12 +135,6 @@ def test_shapes_and_one_tree(name):
 
 
 TINY = {"width": 4, "blocks": (1, 1, 1, 2), "normalization": "none"}
-
-
-def run(encoder, variables, image):
-  return quick.jit(lambda v, x: encoder.apply(v, x, train=False))(
-    variables, image
-  )
 
 
 @pytest.mark.parametrize(
@@ -177,9 +154,9 @@ def test_dilation_is_the_same_function_at_more_places(
   image = np.random.default_rng(0).random((1, 66, 101, 3), np.float32)
   plain = encoders.ResNet(**TINY, **fields)
   variables = random_variables(plain, image)
-  want = run(plain, variables, image)
+  want = probe.run(plain, variables, image)
   dense = plain.clone(output_stride=output_stride)
-  got = run(dense, variables, image)
+  got = probe.run(dense, variables, image)
   for k in range(1, 6):
     step = max(2**k // output_stride, 1)
     a, b = got[f"c{k}"][:, ::step, ::step], want[f"c{k}"]
@@ -187,7 +164,7 @@ def test_dilation_is_the_same_function_at_more_places(
     np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(b).max())
   # Dilating the convolution that strode is another function; behind a strided
   # 1x1 there is none to choose.
-  other = run(dense.clone(dilate_first=True), variables, image)["c5"]
+  other = probe.run(dense.clone(dilate_first=True), variables, image)["c5"]
   error = np.abs(other - got["c5"]).max() / np.abs(got["c5"]).max()
   assert error == 0 if fields.get("stride_at") == "1x1" else error > 1e-2
 
@@ -217,66 +194,10 @@ def test_receptive_field(name, fields, field, random_variables):
   for i, column in enumerate(columns):
     image[i, 0, column] = np.nan
   variables = random_variables(encoder, image)
-  top = run(encoder, variables, image)["c5"]
+  top = probe.run(encoder, variables, image)["c5"]
   stride = fields.get("output_stride", 32)
   seen = np.isnan(top[:, 0, centre // stride]).any(-1)
   assert seen.tolist() == [False, True, True, False]
-
-
-def test_every_parameter_is_used(random_variables):
-  encoder = encoders.ResNet(**TINY, stem="deep", output_stride=8)
-  image = np.random.default_rng(0).random((2, 33, 50, 3), np.float32)
-  variables = random_variables(encoder, image)
-
-  @quick.jit
-  def gradients(params):
-    def project(params):
-      maps, new = encoder.apply(
-        {**variables, "params": params},
-        image,
-        train=True,
-        mutable=["batch_stats"],
-      )
-      rng = np.random.default_rng(1)
-      total = sum(
-        (maps[f"c{k}"] * rng.normal(size=maps[f"c{k}"].shape)).sum()
-        for k in range(1, 6)
-      )
-      return total.astype(jnp.float32), new
-
-    return jax.grad(project, has_aux=True)(params)
-
-  grads, new = gradients(variables["params"])
-  for path, g in jax.tree_util.tree_leaves_with_path(grads):
-    assert np.abs(g).max() > 0, jax.tree_util.keystr(path)
-  old = variables["batch_stats"]
-  for a, b in zip(
-    jax.tree.leaves(new["batch_stats"]), jax.tree.leaves(old), strict=True
-  ):
-    assert np.abs(a - b).max() > 0
-
-
-def test_frozen_norm(random_variables):
-  """In training as in evaluation; the statistics stay to the bit."""
-  encoder = encoders.ResNet(**TINY, frozen_norm=True)
-  image = np.random.default_rng(0).random((2, 33, 50, 3), np.float32)
-  variables = random_variables(encoder, image)
-  out, new = quick.jit(
-    lambda v: encoder.apply(v, image, train=True, mutable=["batch_stats"])
-  )(variables)
-  old = variables["batch_stats"]
-  jax.tree.map(np.testing.assert_array_equal, new["batch_stats"], old)
-  want = run(encoder.clone(frozen_norm=False), variables, image)["c5"]
-  np.testing.assert_allclose(out["c5"], want, atol=1e-5 * np.abs(want).max())
-
-
-@pytest.mark.parametrize("channels", [1, 5])
-def test_any_number_of_channels(channels):
-  encoder = encoders.ENCODERS["resnet18"](normalization="none")
-  stem = shapes(encoder, channels=channels)["params"]["stem"]["conv"]
-  assert stem["kernel"].shape == (7, 7, channels, 64)
-  with pytest.raises(ValueError, match=f"image has {channels} channels"):
-    shapes(encoders.ENCODERS["resnet18"](), channels=channels)
 
 
 def test_classifier_is_dense_on_the_mean(random_variables):
@@ -286,10 +207,10 @@ def test_classifier_is_dense_on_the_mean(random_variables):
   variables = random_variables(model, image)
   params, stats = variables["params"], variables["batch_stats"]
   inner = {"params": params["encoder"], "batch_stats": stats["encoder"]}
-  top = run(encoder, inner, image)["c5"]
+  top = probe.run(encoder, inner, image)["c5"]
   fc = params["fc"]
   want = np.mean(top, (1, 2)) @ fc["kernel"][0, 0] + fc["bias"]
-  got = run(model, variables, image)
+  got = probe.run(model, variables, image)
   np.testing.assert_allclose(got, want, atol=1e-4 * np.abs(want).max())
 
 
@@ -304,7 +225,7 @@ def test_classifier_is_dense_on_the_mean(random_variables):
 )
 def test_mistakes_are_named(fields, message):
   with pytest.raises(types.UserError, match=message):
-    shapes(encoders.ENCODERS["resnet50"](**fields))
+    probe.shapes(encoders.ENCODERS["resnet50"](**fields))
 
 
 @pytest.mark.parametrize("bottleneck", [True, False])
@@ -313,7 +234,7 @@ def test_every_normalisation_takes_the_fields(bottleneck):
   seen = []
 
   def note(call, args, kwargs, context):
-    if isinstance(context.module, nn.BatchNorm):
+    if isinstance(context.module, layers.BatchNorm):
       seen.append((context.module.momentum, context.module.epsilon))
     return call(*args, **kwargs)
 
@@ -328,5 +249,5 @@ def test_every_normalisation_takes_the_fields(bottleneck):
   ):
     seen.clear()
     with nn.intercept_methods(note):
-      shapes(make(**fields))
+      probe.shapes(make(**fields))
     assert seen == [want] * norms

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import probe
 import pytest
 import quick
 
@@ -29,14 +30,6 @@ def features(name):
 CLASSIFIER = (49 * 512 * 4096 + 4096) + (4096**2 + 4096) + (4096 * 1000 + 1000)
 
 
-def count(model, size):
-  shapes = jax.eval_shape(
-    lambda x: model.init(jax.random.key(0), x, train=False),
-    jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32),
-  )
-  return sum(x.size for x in jax.tree.leaves(shapes["params"]))
-
-
 @pytest.mark.parametrize(
   ("name", "want"),
   [
@@ -49,17 +42,14 @@ def count(model, size):
 def test_counts(name, want):
   assert features(name) + CLASSIFIER == want
   encoder = encoders.ENCODERS[name]()
-  assert count(encoder, 32) == features(name)
-  assert count(encoders.VGGClassifier(encoder), 224) == want
+  assert probe.parameters(encoder, 32) == features(name)
+  assert probe.parameters(encoders.VGGClassifier(encoder), 224) == want
 
 
 @pytest.mark.parametrize("size", [(32, 32), (65, 97)])
 def test_stages_are_the_maps_before_and_after_the_poolings(size):
   encoder = encoders.ENCODERS["vgg16"](width=2)
-  shapes = jax.eval_shape(
-    lambda x: encoder.init_with_output(jax.random.key(0), x, train=False)[0],
-    jax.ShapeDtypeStruct((2, *size, 3), jnp.float32),
-  )
+  maps, _ = probe.shapes(encoder, size, batch=2)
 
   def shape(stride, stage):
     width = 2 * min(2 ** (stage - 1), 8)
@@ -68,7 +58,7 @@ def test_stages_are_the_maps_before_and_after_the_poolings(size):
   want = {f"c{k - 1}": shape(k - 1, k) for k in range(1, 6)}
   want |= {f"p{k}": shape(k, k) for k in range(1, 6)}
   want["c5"] = want["p5"]
-  assert {k: v.shape for k, v in shapes.items()} == want
+  assert {k: v.shape for k, v in maps.items()} == want
 
 
 def test_normalisation_by_hand():

@@ -3,18 +3,16 @@
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+import probe
 import pytest
-import quick
-from flax import linen as nn
 
 from jaxseg import encoders, types
+from jaxseg.state import count
 from jaxseg.weights import rule
 from jaxseg.weights.rules import RULES
 
 TINY = {"width": 1 / 16, "middle": 1, "normalization": "none"}
-SMALLEST = {**TINY, "middle": 0}
 STEM = 9 * 3 * 32 + 64 + 9 * 32 * 64 + 128  # two 3x3 and their scale, offset
 
 
@@ -54,21 +52,10 @@ LONG = ((64, 128), (128, 256), (256, 256), (256, 728), (728, 728))
 DENSE = 2049 * 1000
 
 
-def shapes(model, size=64):
-  image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
-  return jax.eval_shape(
-    lambda x: model.init(jax.random.key(0), x, train=False), image
-  )
-
-
 @functools.cache
 def classifier(name):
   """The tree of a network with its dense layer."""
-  return shapes(encoders.Classifier(encoders.ENCODERS[name]()))
-
-
-def count(tree):
-  return sum(x.size for x in jax.tree.leaves(tree))
+  return probe.variables(encoders.Classifier(encoders.ENCODERS[name]()))
 
 
 @pytest.mark.parametrize(
@@ -95,62 +82,48 @@ def test_counts_of_keras():
   assert count(tree) - count(tree["params"]["fc"]) == 20_861_480
 
 
-def maps_of(encoder, h, w):
-  maps, tree = jax.eval_shape(
-    lambda x: encoder.init_with_output(jax.random.key(0), x, train=False),
-    jax.ShapeDtypeStruct((2, h, w, 3), jnp.float32),
-  )
-  return {k: v.shape for k, v in maps.items()}, tree
-
-
 @pytest.mark.parametrize("output_stride", [32, 16, 8])
 @pytest.mark.parametrize("name", ["xception41", "xception71"])
 def test_shapes_and_one_tree(name, output_stride):
   make = functools.partial(encoders.ENCODERS[name], middle=1)
   encoder = make(output_stride=output_stride, multi_grid=(1, 2, 4))
-  got, tree = maps_of(encoder, 224, 513)
+  maps, tree = probe.shapes(encoder, (224, 513), batch=2)
   want = {}
   for k, width in enumerate((128, 256, 728, 1024, 2048), 1):
     stride = min(2**k, output_stride)
     want[f"c{k}"] = (2, -(-224 // stride), -(-513 // stride), width)
-  assert got == want
-  assert tree == shapes(make())
+  assert {k: v.shape for k, v in maps.items()} == want
+  assert tree == probe.variables(make())
 
 
 @pytest.mark.parametrize("padding", ["torch", "tf"])
 def test_shapes_of_chollet(padding):
   encoder = encoders.Xception(padding=padding, middle=1)
-  got, _ = maps_of(encoder, 224, 299)
-  assert got == {
+  maps, _ = probe.shapes(encoder, (224, 299), batch=2)
+  assert {k: v.shape for k, v in maps.items()} == {
     f"c{k}": (2, -(-224 // 2**k), -(-299 // 2**k), width)
     for k, width in enumerate((64, 128, 256, 728, 2048), 1)
   }
   # The paper's Figure 5: 299 gives 147 after the stem, 10 at the end.
-  valid, _ = maps_of(encoder.clone(valid_stem=True), 299, 299)
-  sides = [valid[f"c{k}"][1] for k in range(1, 6)]
+  valid, _ = probe.shapes(encoder.clone(valid_stem=True), 299)
+  sides = [valid[f"c{k}"].shape[1] for k in range(1, 6)]
   assert sides == [147, 74, 37, 19, 10]
-
-
-def run(encoder, variables, image):
-  return quick.jit(lambda v, x: encoder.apply(v, x, train=False))(
-    variables, image
-  )
 
 
 def test_dilation_is_the_same_function_at_more_places(random_variables):
   image = np.random.default_rng(0).random((1, 66, 101, 3), np.float32)
   plain = encoders.XceptionAligned(**TINY)
   variables = random_variables(plain, image)
-  want = run(plain, variables, image)
+  want = probe.run(plain, variables, image)
   dense = plain.clone(output_stride=8)
-  got = run(dense, variables, image)
+  got = probe.run(dense, variables, image)
   for k in range(1, 6):
     step = max(2**k // 8, 1)
     a, b = got[f"c{k}"][:, ::step, ::step], want[f"c{k}"]
     assert a.shape == b.shape
     np.testing.assert_allclose(a, b, atol=1e-5 * np.abs(b).max())
   # Multi-grid reaches the last block and no other.
-  grid = run(dense.clone(multi_grid=(1, 2, 4)), variables, image)
+  grid = probe.run(dense.clone(multi_grid=(1, 2, 4)), variables, image)
   for k in range(1, 5):
     np.testing.assert_array_equal(grid[f"c{k}"], got[f"c{k}"])
   assert np.abs(grid["c5"] - got["c5"]).max() > 1e-2 * np.abs(got["c5"]).max()
@@ -162,79 +135,12 @@ def test_the_paddings_agree_on_odd_sizes_only(random_variables):
   variables = random_variables(model, image)
   for crop, same in ((image, True), (image[:, 1:, 1:], False)):
     a, b = (
-      run(model.clone(padding=p), variables, crop) for p in ("torch", "tf")
+      probe.run(model.clone(padding=p), variables, crop)
+      for p in ("torch", "tf")
     )
     for k in range(1, 6):
       assert a[f"c{k}"].shape == b[f"c{k}"].shape
       assert np.allclose(a[f"c{k}"], b[f"c{k}"], atol=1e-5) == same
-
-
-@pytest.mark.parametrize(
-  "encoder",
-  [
-    encoders.Xception(**SMALLEST),
-    encoders.XceptionAligned(**SMALLEST, output_stride=16),
-  ],
-  ids=["chollet", "aligned"],
-)
-def test_every_parameter_is_used(encoder, random_variables):
-  image = np.random.default_rng(0).random((2, 65, 97, 4), np.float32)
-  variables = random_variables(encoder, image)
-
-  @quick.jit
-  def gradients(params):
-    def project(params):
-      maps, new = encoder.apply(
-        {**variables, "params": params},
-        image,
-        train=True,
-        mutable=["batch_stats"],
-      )
-      weight = np.random.default_rng(1).normal(size=maps["c5"].shape)
-      return (maps["c5"] * weight.astype(np.float32)).sum(), new
-
-    return jax.grad(project, has_aux=True)(params)
-
-  grads, new = gradients(variables["params"])
-  for path, g in jax.tree_util.tree_leaves_with_path(grads):
-    name = jax.tree_util.keystr(path)
-    assert np.isfinite(g).all(), name
-    assert np.abs(g).max() > 0, name
-  for a, b in zip(
-    jax.tree.leaves(new["batch_stats"]),
-    jax.tree.leaves(variables["batch_stats"]),
-    strict=True,
-  ):
-    assert np.abs(a - b).max() > 0
-
-
-@pytest.mark.parametrize(
-  ("make", "norms"),
-  [
-    # Two in the stem; 4 strided blocks of 2 and a shortcut, one of 3; exit.
-    (encoders.Xception, 2 + 4 * 3 + 3 + 2),
-    # Two in the stem; four blocks with shortcut, two without, of 3 x 2.
-    (encoders.XceptionAligned, 2 + 4 * 7 + 2 * 6),
-  ],
-)
-def test_frozen_norms_keep_their_statistics(make, norms):
-  seen = []
-
-  def note(call, args, kwargs, context):
-    if isinstance(context.module, nn.BatchNorm):
-      seen.append(context.module.use_running_average)
-    return call(*args, **kwargs)
-
-  for frozen in (True, False):
-    encoder = make(**TINY, frozen_norm=frozen)
-    train = functools.partial(encoder.apply, train=True, mutable=True)
-    variables = shapes(encoder)
-    seen.clear()
-    with nn.intercept_methods(note):
-      jax.eval_shape(
-        train, variables, jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
-      )
-    assert seen == [frozen] * norms
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -280,4 +186,4 @@ def test_names_of_keras(first):
 )
 def test_mistakes_are_named(encoder, words):
   with pytest.raises(types.UserError, match=words):
-    shapes(encoder)
+    probe.shapes(encoder)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import probe
 import pytest
 import quick
 
@@ -11,22 +12,12 @@ from jaxseg.analysis import receptive_field
 from jaxseg.models import MODELS, autoencoder
 
 
-def shapes(model, size=(32, 32)):
-  return jax.eval_shape(
-    lambda x: model.init(jax.random.key(0), x, train=False),
-    jax.ShapeDtypeStruct((1, *size, 3), jnp.float32),
-  )
-
-
-def count(model):
-  return sum(x.size for x in jax.tree.leaves(shapes(model)["params"]))
-
-
 def test_full_resolution_count_and_receptive_field():
   model = MODELS["fullres"](outputs={"logits": 4}, norm="none")
-  assert count(model) == (9 * 3 * 64 + 64 + 7 * (9 * 64 * 64 + 64) + 64 * 4 + 4)
+  want = 9 * 3 * 64 + 64 + 7 * (9 * 64 * 64 + 64) + 64 * 4 + 4
+  assert probe.parameters(model) == want
   small = model.clone(width=2)
-  variables = receptive_field.positive_variables(shapes(small))
+  variables = receptive_field.positive_variables(probe.variables(small))
   rows, cols = receptive_field.measured(
     lambda x: small.apply(variables, x, train=False)["logits"],
     (32, 33, 3),

@@ -3,8 +3,8 @@
 import itertools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+import probe
 import pytest
 import quick
 
@@ -13,22 +13,11 @@ from jaxseg.models import MODELS, context
 from jaxseg.ops import conv, resize
 
 
-def shapes(module, *shape, **options):
-  return jax.eval_shape(
-    lambda x: module.init_with_output(jax.random.key(0), x, **options),
-    jax.ShapeDtypeStruct(shape, jnp.float32),
-  )
-
-
-def count(variables):
-  return sum(x.size for x in jax.tree.leaves(variables["params"]))
-
-
 def test_counts_of_the_front_end():
   """VGG-16's convolutions, fc6, fc7 and the score: as many as FCN-32s."""
   for classes, want in ((21, 134_346_581), (19, 134_338_387)):
     model = MODELS["dilated_vgg"](outputs={"logits": classes})
-    assert count(shapes(model, 1, 32, 32, 3, train=False)[1]) == want
+    assert probe.parameters(model, 32) == want
 
 
 def test_counts_of_the_context_modules():
@@ -42,12 +31,11 @@ def test_counts_of_the_context_modules():
   assert large == 6_803_139
   for form, want in (("basic", basic), ("large", large)):
     module = context.ContextModule(form)
-    assert count(shapes(module, 1, 70, 70, c)[1]) == want
+    assert probe.parameters(module, 70, c, train=None) == want
     whole = MODELS[
       "dilated_vgg_context" + ("_large" if form == "large" else "")
     ](outputs={"logits": c})
-    got = count(shapes(whole, 1, 32, 32, 3, train=False)[1])
-    assert got == 134_346_581 + want
+    assert probe.parameters(whole, 32) == 134_346_581 + want
 
 
 @pytest.mark.parametrize("padding", context.CONTEXT_PADDINGS)
@@ -83,7 +71,7 @@ def test_padding_first_differs_from_padding_every_convolution():
   same = context.ContextModule(dilations=(1, 2, 4, 1))  # reach 8
   variables = jax.tree.map(
     lambda s: rng.normal(0, 0.3, s.shape).astype(np.float32),
-    shapes(same, 1, 40, 40, 3)[1],
+    probe.variables(same, 40, train=None),
   )
   a, b, valid = quick.jit(
     lambda v, x: [
@@ -105,10 +93,10 @@ def raw(**fields):
 @pytest.mark.parametrize(("size", "side"), [(900, 66), (500, 16), (380, 1)])
 def test_sizes_of_the_front_end(size, side):
   assert (size - 372) / 8 == side
-  out, _ = shapes(raw(), 1, size, size, 3, train=False)
+  out, _ = probe.shapes(raw(), size)
   assert out["logits"].shape == (1, side, side, 4)
   with pytest.raises(types.UserError, match="at least 380"):
-    shapes(raw(), 1, 379, 400, 3, train=False)
+    probe.shapes(raw(), (379, 400))
 
 
 def test_tiles_without_padding_equal_the_whole(random_variables):
@@ -159,7 +147,7 @@ def test_whole_network_by_hand(random_variables):
     return x[:, :11]
 
   want = by_hand(image)
-  got = quick.jit(lambda v, x: model.apply(v, x, train=False))(variables, image)
+  got = probe.run(model, variables, image)
   assert want.shape == (1, 11, 16, 2)
   np.testing.assert_allclose(got["logits"], want, atol=1e-5)
 
@@ -167,7 +155,7 @@ def test_whole_network_by_hand(random_variables):
 def test_mistakes_are_named():
   model = MODELS["dilated_vgg"](outputs={"logits": 2}, context="huge")
   with pytest.raises(types.UserError, match="context='huge'"):
-    shapes(model, 1, 8, 8, 3, train=False)
+    probe.shapes(model, 8)
   module = context.ContextModule(padding="valid_")
   with pytest.raises(types.UserError, match="'same', 'first', 'valid'"):
-    shapes(module, 1, 8, 8, 3)
+    probe.shapes(module, 8, train=None)

@@ -3,26 +3,21 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import probe
 import pytest
 import quick
 
 from jaxseg.encoders import ENCODERS
 from jaxseg.models import MODELS, backbone
 from jaxseg.models.decoders import deeplab
+from jaxseg.state import count
 
 TINY = {"width": 4, "blocks": (1, 1, 1, 1)}
 
 
-def shapes(name, size=(65, 97), outputs=21, **fields):
+def shapes(name, outputs=21, **fields):
   model = MODELS[name](outputs={"logits": outputs}, **fields)
-  return jax.eval_shape(
-    lambda x: model.init_with_output(jax.random.key(0), x, train=False),
-    jax.ShapeDtypeStruct((1, *size, 3), jnp.float32),
-  )
-
-
-def total(tree):
-  return sum(x.size for x in jax.tree.leaves(tree))
+  return probe.shapes(model, (65, 97))
 
 
 # name, classes, trainable parameters without and with the auxiliary head
@@ -44,8 +39,8 @@ def test_counts(row):
   out, variables = shapes(name, outputs=classes)
   params = variables["params"]
   assert out["logits"].shape == (1, 65, 97, classes)
-  assert total(params) - total(params.get("aux", {})) == plain
-  assert total(params) == (with_aux or plain)
+  assert count(params) - count(params.get("aux", {})) == plain
+  assert count(params) == (with_aux or plain)
   if with_aux:
     assert "aux" not in shapes(name, outputs=classes, aux=False)[1]["params"]
 
@@ -82,16 +77,16 @@ def test_parts_of_v3plus():
   trunks["deeplabv3plus_resnet50"] = 23_508_032
   for name, (aspp, rest) in wants.items():
     params = shapes(name)[1]["params"]
-    assert total(params["encoder"]) == trunks[name]
-    assert total(params["decoder"]["aspp"]) == aspp
-    assert total(params["decoder"]) == aspp + rest
-    assert total(params["head_logits"]) == 256 * 21 + 21
+    assert count(params["encoder"]) == trunks[name]
+    assert count(params["decoder"]["aspp"]) == aspp
+    assert count(params["decoder"]) == aspp + rest
+    assert count(params["head_logits"]) == 256 * 21 + 21
 
 
 def test_count_of_the_d2l_network():
   """ResNet-18, 512 x 21 scores, a 64 x 64 kernel dense over 21 channels."""
   want = 11_176_512 + 512 * 21 + 21 + 64 * 64 * 21 * 21 + 21
-  assert total(shapes("fcn_d2l")[1]["params"]) == want
+  assert count(shapes("fcn_d2l")[1]["params"]) == want
 
 
 def test_d2l_starts_as_bilinear_upsampling(random_variables):
@@ -188,9 +183,7 @@ def test_auxiliary_heads_are_for_training():
     aux_width=4,
   )
   image = jax.ShapeDtypeStruct((2, 33, 50, 3), jnp.float32)
-  variables = jax.eval_shape(
-    lambda x: model.init(jax.random.key(0), x, train=False), image
-  )
+  variables = probe.variables(model)
 
   def outputs(train):
     return jax.eval_shape(

@@ -3,21 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import probe
 import quick
 
 from jaxseg.models import MODELS, farabet, pinheiro
 from jaxseg.ops import contrast, pooling, pyramid, resize
-
-
-def shapes(model, size=(32, 32), train=False):
-  return jax.eval_shape(
-    lambda x: model.init_with_output(jax.random.key(0), x, train=train),
-    jax.ShapeDtypeStruct((1, *size, 3), jnp.float32),
-  )
-
-
-def count(model):
-  return sum(x.size for x in jax.tree.leaves(shapes(model)[1]["params"]))
 
 
 def test_count_of_farabet():
@@ -25,9 +15,9 @@ def test_count_of_farabet():
   trunk = 49 * (3 * 16 + 16 * 64 + 64 * 256) + 16 + 64 + 256
   head = 768 * 1024 + 1024 + 1024 * 8 + 8
   model = MODELS["farabet"](outputs={"logits": 8})
-  assert count(model) == trunk + head
+  assert probe.parameters(model) == trunk + head
   # A further scale costs only the classifier's share of it.
-  assert count(model.clone(levels=4)) == trunk + head + 256 * 1024
+  assert probe.parameters(model.clone(levels=4)) == trunk + head + 256 * 1024
 
 
 def test_farabet_scale_by_scale(random_variables):
@@ -51,7 +41,7 @@ def test_farabet_scale_by_scale(random_variables):
       x = jnp.tanh(x) if name == "hidden" else x
     return resize.resize_bilinear(x, (32, 40))[:, :30, :37]
 
-  got = quick.jit(lambda v, x: model.apply(v, x, train=False))(variables, image)
+  got = probe.run(model, variables, image)
   want = by_hand(image)
   assert np.std(want) > 0.1
   np.testing.assert_allclose(got["logits"], want, atol=1e-4)
@@ -63,14 +53,14 @@ def test_count_of_the_recurrent_net():
   want = 64 * (3 + k) * 25 + 25 + 64 * 25 * 50 + 50 + 50 * k + k
   for instances in (1, 2, 3):
     model = MODELS["pinheiro"](outputs={"logits": k}, instances=instances)
-    assert count(model) == want
+    assert probe.parameters(model) == want
 
 
 def test_one_loss_per_instance():
   model = MODELS["pinheiro"](outputs={"logits": 4, "depth": 1}, instances=3)
-  quiet, _ = shapes(model, (17, 30))
+  quiet, _ = probe.shapes(model, (17, 30))
   assert set(quiet) == {"logits", "depth"}
-  loud, variables = shapes(model, (17, 30), train=True)
+  loud, variables = probe.shapes(model, (17, 30), train=True)
   assert set(loud) - set(quiet) == {
     "aux_1",
     "aux_2",
@@ -81,7 +71,7 @@ def test_one_loss_per_instance():
     channels = 1 if "depth" in name else 4
     assert value.shape == (1, 17, 30, channels), name
   one = model.clone(instances=1)
-  same = jax.tree.map(jnp.shape, shapes(one)[1]) == jax.tree.map(
+  same = jax.tree.map(jnp.shape, probe.variables(one)) == jax.tree.map(
     jnp.shape, variables
   )
   assert same

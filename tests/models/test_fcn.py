@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import probe
 import pytest
 import quick
 
@@ -33,21 +34,13 @@ COUNTS = [
 ]
 
 
-def shapes(model, size=(64, 64)):
-  return jax.eval_shape(
-    lambda x: model.init_with_output(jax.random.key(0), x, train=False),
-    jax.ShapeDtypeStruct((1, *size, 3), jnp.float32),
-  )
-
-
 @pytest.mark.parametrize("row", COUNTS)
 def test_counts(row):
   classes, *wants = row
   for stride, want in zip((32, 16, 8), wants):
     assert formula(stride, classes) == want
-    variables = shapes(MODELS[f"fcn{stride}s"](outputs={"logits": classes}))[1]
-    got = sum(x.size for x in jax.tree.leaves(variables["params"]))
-    assert got == want
+    model = MODELS[f"fcn{stride}s"](outputs={"logits": classes})
+    assert probe.parameters(model) == want
 
 
 def test_counts_with_learned_upscores():
@@ -55,8 +48,7 @@ def test_counts_with_learned_upscores():
   for stride, dense in ((32, 136_152_917), (16, 134_815_994), (8, 134_489_759)):
     assert formula(stride, 21, True) + (2 * stride) ** 2 * 21**2 == dense
   model = MODELS["fcn8s"](outputs={"logits": 21}, learned_upscore=True)
-  leaves = jax.tree.leaves(shapes(model)[1]["params"])
-  assert sum(x.size for x in leaves) == formula(8, 21, True)
+  assert probe.parameters(model) == formula(8, 21, True)
 
 
 def ceil_half(n, times):
@@ -82,7 +74,7 @@ def test_the_crops_fit_any_size():
 def test_output_has_the_size_of_the_image(size):
   for stride in (32, 16, 8):
     model = MODELS[f"fcn{stride}s"](outputs={"logits": 5})
-    assert shapes(model, size)[0]["logits"].shape == (1, *size, 5)
+    assert probe.shapes(model, size)[0]["logits"].shape == (1, *size, 5)
 
 
 def tiny(random_variables, name, image, **options):
@@ -194,4 +186,4 @@ def test_scores_start_at_zero():
 
 def test_unknown_stride_is_refused():
   with pytest.raises(types.UserError, match="stride=4"):
-    shapes(fcn.FCN({"logits": 2}, stride=4))
+    probe.shapes(fcn.FCN({"logits": 2}, stride=4))

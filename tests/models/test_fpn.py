@@ -3,12 +3,14 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import probe
 import pytest
 import quick
 
 from jaxseg import types
 from jaxseg.models import MODELS
 from jaxseg.models.decoders import fpn
+from jaxseg.state import count
 
 CHANNELS = (3, 4, 5, 6)
 
@@ -22,28 +24,21 @@ def pictures(h=32, w=48):
   return maps
 
 
-def total(tree):
-  return sum(x.size for x in jax.tree.leaves(tree))
-
-
 def test_counts():
   """Pyramid of R-50 with its trunk 26,852,416; branch with 54 outputs
   1,630,774 (Panoptic FPN)."""
   model = MODELS["fpn"](outputs={"logits": 54})
-  out, variables = jax.eval_shape(
-    lambda x: model.init_with_output(jax.random.key(0), x, train=False),
-    jax.ShapeDtypeStruct((1, 97, 130, 3), jnp.float32),
-  )
+  out, variables = probe.shapes(model, (97, 130))
   params = variables["params"]
   lateral = sum(c * 256 + 256 for c in (256, 512, 1024, 2048))
   output = 4 * (9 * 256 * 256 + 256)
-  assert total(params["pyramid"]) == lateral + output
+  assert count(params["pyramid"]) == lateral + output
   assert 23_508_032 + lateral + output == 26_852_416
-  assert total(params["encoder"]) + total(params["pyramid"]) == 26_852_416
+  assert count(params["encoder"]) + count(params["pyramid"]) == 26_852_416
   first, later, norm = 9 * 256 * 128, 9 * 128 * 128, 2 * 128
   want = 4 * first + 3 * later + 7 * norm + 128 * 54 + 54
   assert want == 1_630_774
-  assert total(params["branch"]) + total(params["head_logits"]) == want
+  assert count(params["branch"]) + count(params["head_logits"]) == want
   assert out["logits"].shape == (1, 97, 130, 54)
 
 

@@ -4,24 +4,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import probe
 import pytest
 import quick
 
 from jaxseg.models import MODELS, hypercolumn
 from jaxseg.ops import conv, resize
-
-
-def shapes(model, size=(64, 64)):
-  return jax.eval_shape(
-    lambda x: model.init(jax.random.key(0), x, train=False),
-    jax.ShapeDtypeStruct((1, *size, 3), jnp.float32),
-  )
+from jaxseg.state import count
 
 
 def test_count():
   """500 scores of 20 classes on a 5 x 5 grid from pool3, pool4 and fc7."""
   model = MODELS["hypercolumn"](outputs={"logits": 20})
-  params = shapes(model)["params"]
+  params = probe.variables(model)["params"]
   heads = {
     k: v["kernel"].shape for k, v in params.items() if k.startswith("head")
   }
@@ -32,7 +27,7 @@ def test_count():
   }
   vgg = 14_714_688 + 102_764_544 + 16_781_312
   scores = (9 * 256 + 512 + 4096 + 3) * 500
-  assert sum(x.size for x in jax.tree.leaves(params)) == vgg + scores
+  assert count(params) == vgg + scores
 
 
 @pytest.mark.parametrize(("size", "count"), [(50, 7), (64, 8), (1, 4), (9, 4)])
@@ -104,7 +99,8 @@ def test_grid_classifiers_differ_by_place(random_variables):
   )
   image = np.random.default_rng(0).random((1, 96, 96, 3), np.float32)
   params = jax.tree.map(
-    lambda x: np.zeros(x.shape, np.float32), shapes(model, (96, 96))["params"]
+    lambda x: np.zeros(x.shape, np.float32),
+    probe.variables(model, 96)["params"],
   )
   bias = np.zeros((3, 3, 2), np.float32)
   bias[0, 0, 1] = 1

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import probe
 import pytest
 import quick
 from flax import linen as nn
@@ -22,13 +23,6 @@ FIELDS = {
   "deeplabv3": {"width": 8},
   "deeplabv3plus": {"width": 8, "low_width": 4},
 }
-
-
-def shapes(model, size):
-  return jax.eval_shape(
-    lambda x: model.init_with_output(jax.random.key(0), x, train=False),
-    jax.ShapeDtypeStruct((1, *size, 3), jnp.float32),
-  )
 
 
 def tiny(decoder, outputs=3, **fields):
@@ -153,7 +147,7 @@ def test_a_bare_pooling_gets_a_centre():
   """VGG ends in one, a ResNet does not."""
   for encoder, want in (("vgg16_bn", True), ("resnet18", False)):
     model = KIT["unet"](outputs={"logits": 2}, encoder=ENCODERS[encoder]())
-    params = shapes(model, (32, 32))[1]["params"]["decoder"]
+    params = probe.variables(model, 32)["params"]["decoder"]
     assert ("center_conv1" in params) == want
   shallow = unet.UNetDecoder((8, 8, 4))
   assert shallow.stride == 8
@@ -164,7 +158,7 @@ def test_output_stride_changes_no_parameter():
   trees = [
     jax.tree.map(
       lambda x: x.shape,
-      dict(shapes(tiny("deeplabv3plus", output_stride=s), (64, 64))[1]),
+      dict(probe.variables(tiny("deeplabv3plus", output_stride=s))),
     )
     for s in (8, 16, 32)
   ]
@@ -192,16 +186,16 @@ def test_mistakes_are_named():
   with pytest.raises(
     types.UserError, match="c1 of stride 2; this encoder has c2, c3"
   ):
-    shapes(unpadded, (64, 64))
+    probe.shapes(unpadded)
 
 
 def test_image_smaller_than_the_largest_bin():
   """Six bins need six places of stride 8: 41 pixels, rounded up to 48."""
   model = tiny("pspnet")
   assert model.min_size == 41
-  assert shapes(model, (41, 41))[0]["logits"].shape == (1, 41, 41, 3)
+  assert probe.shapes(model, 41)[0]["logits"].shape == (1, 41, 41, 3)
   with pytest.raises(types.UserError, match="at least 41"):
-    shapes(model, (40, 64))
+    probe.shapes(model, (40, 64))
   assert tiny("pspnet", bins=(1, 2)).min_size == 9
   with pytest.raises(types.UserError, match="5 x 9 into 6 x 6 bins"):
     pspnet.PyramidPooling(2).init(

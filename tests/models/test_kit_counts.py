@@ -1,12 +1,12 @@
 """The counts of segmentation_models_pytorch, every encoder and decoder."""
 
-import jax
-import jax.numpy as jnp
+import probe
 import pytest
 
 from jaxseg import types
 from jaxseg.encoders import ENCODERS
 from jaxseg.models import KIT
+from jaxseg.state import count
 
 DECODERS = ("unet", "linknet", "fpn", "pspnet", "deeplabv3", "deeplabv3plus")
 # Trainable parameters with 21 classes, encoder stages that a decoder does not
@@ -56,13 +56,6 @@ COUNTS = {
 }
 
 
-def shapes(model, size):
-  return jax.eval_shape(
-    lambda x: model.init_with_output(jax.random.key(0), x, train=False),
-    jax.ShapeDtypeStruct((1, *size, 3), jnp.float32),
-  )
-
-
 @pytest.mark.parametrize("encoder", sorted(COUNTS))
 def test_table_of_counts(encoder):
   """To the last parameter; and logits of the size of an odd image."""
@@ -72,7 +65,6 @@ def test_table_of_counts(encoder):
       with pytest.raises(types.UserError, match="cannot become dilations"):
         KIT[decoder](**fields)
       continue
-    out, variables = shapes(KIT[decoder](**fields), (97, 130))
+    out, variables = probe.shapes(KIT[decoder](**fields), (97, 130))
     assert out["logits"].shape == (1, 97, 130, 21)
-    got = sum(x.size for x in jax.tree.leaves(variables["params"]))
-    assert got == want, decoder
+    assert count(variables["params"]) == want, decoder

@@ -1,8 +1,7 @@
 """LinkNet of the paper: counts, multiply-adds, additive links."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+import probe
 import pytest
 import quick
 from flax import linen as nn
@@ -21,13 +20,6 @@ COUNTS = {
 }
 
 
-def shapes(model, size=(64, 64)):
-  return jax.eval_shape(
-    lambda x: model.init_with_output(jax.random.key(0), x, train=False),
-    jax.ShapeDtypeStruct((1, *size, 3), jnp.float32),
-  )
-
-
 def formula(classes):
   """Decoder convolutions have biases, and normalisations but for the last."""
 
@@ -43,9 +35,8 @@ def formula(classes):
 def test_counts():
   for classes, want in COUNTS.items():
     assert formula(classes) == want
-    _, variables = shapes(MODELS["linknet"](outputs={"logits": classes}))
-    params = variables["params"]
-    assert sum(x.size for x in jax.tree.leaves(params)) == want
+    model = MODELS["linknet"](outputs={"logits": classes})
+    assert probe.parameters(model) == want
 
 
 def test_multiply_adds():
@@ -75,7 +66,7 @@ def test_multiply_adds():
 
   model = MODELS["linknet"](outputs={"logits": 12})
   with nn.intercept_methods(count):
-    out, _ = shapes(model, (384, 640))
+    out, _ = probe.shapes(model, (384, 640))
   assert out["logits"].shape == (1, 384, 640, 12)
   assert sum(total) == 10_141_040_640
 
@@ -83,12 +74,12 @@ def test_multiply_adds():
 def test_sizes_that_32_does_not_divide():
   """360 rows, of the paper's own table, pass through 384."""
   model = MODELS["linknet"](outputs={"logits": 2})
-  assert shapes(model, (360, 640))[0]["logits"].shape == (1, 360, 640, 2)
+  assert probe.shapes(model, (360, 640))[0]["logits"].shape == (1, 360, 640, 2)
   unpadded = MODELS["linknet"](
     outputs={"logits": 2}, encoder=ENCODERS["alexnet"]()
   )
   with pytest.raises(types.UserError, match="c2 of 16 x 16"):
-    shapes(unpadded)
+    probe.shapes(unpadded)
 
 
 def test_links_add(random_variables):

@@ -1,9 +1,9 @@
 """The patch classifier: dense equals patch by patch; context is needed."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
+import probe
 import pytest
 import quick
 
@@ -102,15 +102,12 @@ def test_one_pixel_is_not_enough():
 
 
 def test_mistakes_are_named():
-  def init(image, **fields):
-    model = MODELS["patch"](outputs={"logits": 2}, **fields)
-    jax.eval_shape(
-      lambda x: model.init(jax.random.key(0), x, train=False), image
-    )
+  def init(size, **fields):
+    probe.shapes(MODELS["patch"](outputs={"logits": 2}, **fields), size)
 
   with pytest.raises(types.UserError, match="patch=8 has no centre"):
-    init(jnp.ones((1, 9, 9, 3)), patch=8)
+    init(9, patch=8)
   with pytest.raises(types.UserError, match="h and w of at least 9"):
-    init(jnp.ones((1, 8, 20, 3)), patch=9, border="none")
+    init((8, 20), patch=9, border="none")
   with pytest.raises(types.UserError, match="border='wrap'"):
-    init(jnp.ones((1, 8, 20, 3)), border="wrap")
+    init((8, 20), border="wrap")

@@ -1,8 +1,8 @@
 """PSPNet: exact counts, the pooling pyramid, the smallest image."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+import probe
 import pytest
 import quick
 
@@ -10,19 +10,9 @@ from jaxseg import types
 from jaxseg.encoders import ENCODERS
 from jaxseg.models import MODELS
 from jaxseg.models.decoders import pspnet
+from jaxseg.state import count
 
 TINY = {"width": 4, "blocks": (1, 1, 1, 1)}
-
-
-def shapes(model, size=(65, 97)):
-  return jax.eval_shape(
-    lambda x: model.init_with_output(jax.random.key(0), x, train=False),
-    jax.ShapeDtypeStruct((1, *size, 3), jnp.float32),
-  )
-
-
-def total(tree):
-  return sum(x.size for x in jax.tree.leaves(tree))
 
 
 # Encoder, classes: trainable parameters without and with the auxiliary head.
@@ -66,17 +56,17 @@ def test_counts_of_the_module(encoder):
     model = MODELS["pspnet_resnet50"](
       outputs={"logits": classes}, encoder=ENCODERS[encoder]()
     )
-    params = shapes(model)[1]["params"]
+    params = probe.variables(model)["params"]
     plain, whole = formula(encoder, classes)
-    assert total(params) == whole
-    assert total(params) - total(params["aux"]) == plain
+    assert count(params) == whole
+    assert count(params) - count(params["aux"]) == plain
 
 
 def test_registered_networks_have_the_deep_stem():
   for depth in (50, 101):
     model = MODELS[f"pspnet_resnet{depth}"](outputs={"logits": 21})
-    out, variables = shapes(model, (97, 130))
-    assert total(variables["params"]) == COUNTS[f"resnet{depth}_deep", 21][1]
+    out, variables = probe.shapes(model, (97, 130))
+    assert count(variables["params"]) == COUNTS[f"resnet{depth}_deep", 21][1]
     assert out["logits"].shape == (1, 97, 130, 21)
 
 
@@ -134,7 +124,7 @@ def test_smallest_image():
     width=4,
   )
   assert model.min_size == 34
-  assert shapes(model, (34, 41))[0]["logits"].shape == (1, 34, 41, 3)
+  assert probe.shapes(model, (34, 41))[0]["logits"].shape == (1, 34, 41, 3)
   with pytest.raises(types.UserError, match="at least 34"):
-    shapes(model, (33, 64))
+    probe.shapes(model, (33, 64))
   assert model.clone(bins=(1,)).min_size == 1

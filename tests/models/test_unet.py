@@ -5,6 +5,7 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import probe
 import pytest
 import quick
 
@@ -12,14 +13,6 @@ from jaxseg import types
 from jaxseg.models import unet
 
 UNet = unet.UNet
-
-
-def parameters(model, channels):
-  image = jax.ShapeDtypeStruct((1, 64, 64, channels), jnp.float32)
-  shapes = jax.eval_shape(
-    lambda x: model.init(jax.random.key(0), x, train=False), image
-  )
-  return sum(x.size for x in jax.tree.leaves(shapes["params"]))
 
 
 def formula(
@@ -103,17 +96,15 @@ def test_counts_follow_from_the_formula(options, cin, classes, want):
 @pytest.mark.parametrize("row", [0, 3, 9, 14, 18, 23, 26, 27, 31, 33])
 def test_counts_of_the_module(row):
   options, cin, classes, want = COUNTS[row]
-  assert parameters(UNet({"logits": classes}, **options), cin) == want
+  model = UNet({"logits": classes}, **options)
+  assert probe.parameters(model, channels=cin) == want
 
 
 def test_heads_are_counted_by_name():
   model = UNet({"logits": 3, "border": 1}, width=4, depth=2)
-  shapes = jax.eval_shape(
-    lambda x: model.init(jax.random.key(0), x, train=False),
-    jax.ShapeDtypeStruct((1, 8, 8, 3), jnp.float32),
-  )["params"]
-  assert shapes["head_logits"]["kernel"].shape == (1, 1, 4, 3)
-  assert shapes["head_border"]["kernel"].shape == (1, 1, 4, 1)
+  params = probe.variables(model)["params"]
+  assert params["head_logits"]["kernel"].shape == (1, 1, 4, 3)
+  assert params["head_border"]["kernel"].shape == (1, 1, 4, 1)
   assert isinstance(hash(model), int)  # may be a static argument of jit
 
 
@@ -165,13 +156,7 @@ def test_size_arithmetic_by_walking_through_the_net(depth):
 def test_maps_of_the_paper():
   """572: 568, 280, 136, 64, 28 down, 52, 100, 196, 388 up."""
   model = UNet({"logits": 2}, width=1, padding="valid", mirror=False)
-  image = jnp.zeros((1, 572, 572, 1))
-  out, state = jax.eval_shape(
-    lambda x: model.init_with_output(
-      jax.random.key(0), x, train=False, capture_intermediates=True
-    ),
-    image,
-  )
+  out, state = probe.shapes(model, 572, 1, capture_intermediates=True)
   assert out["logits"].shape == (1, 388, 388, 2)
   maps = state["intermediates"]
   sizes = {
@@ -188,10 +173,7 @@ def test_maps_of_the_paper():
 def test_inadmissible_size_is_refused_with_its_neighbours():
   model = UNet({"logits": 2}, padding="valid", mirror=False)
   with pytest.raises(types.UserError, match="570 pixels; expected 556 or 572"):
-    jax.eval_shape(
-      lambda x: model.init(jax.random.key(0), x, train=False),
-      jnp.zeros((1, 572, 570, 1)),
-    )
+    probe.shapes(model, (572, 570), 1)
 
 
 @pytest.mark.parametrize(

@@ -5,22 +5,13 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import probe
 import pytest
 import quick
 
 from jaxseg import types
 from jaxseg.models import MODELS, pets_unet, residual_unet
-
-
-def total(tree):
-  return sum(x.size for x in jax.tree.leaves(tree))
-
-
-def shapes(model, size):
-  return jax.eval_shape(
-    lambda x: model.init_with_output(jax.random.key(0), x, train=False),
-    jax.ShapeDtypeStruct((1, *size, 3), jnp.float32),
-  )
+from jaxseg.state import count
 
 
 def test_count_of_the_tutorial():
@@ -30,7 +21,7 @@ def test_count_of_the_tutorial():
   576, 192, 144 and 96 channels; the last one has a bias and none.
   """
   model = MODELS["unet_mobilenet_v2"](outputs={"logits": 3})
-  out, variables = shapes(model, (128, 128))
+  out, variables = probe.shapes(model, (128, 128))
   assert out["logits"].shape == (1, 128, 128, 3)
   back = {"trained": 0, "statistics": 0}
   inputs = (320, 512 + 576, 256 + 192, 128 + 144)
@@ -41,9 +32,9 @@ def test_count_of_the_tutorial():
   assert back["trained"] == 4_660_323
   assert 1_841_984 + sum(back.values()) == 6_504_227
   params, stats = variables["params"], variables["batch_stats"]
-  assert total(variables) == 6_504_227
-  assert total(params["encoder"]) + total(stats["encoder"]) == 1_841_984
-  assert total(params) - total(params["encoder"]) == 4_660_323
+  assert count(variables) == 6_504_227
+  assert count(params["encoder"]) + count(stats["encoder"]) == 1_841_984
+  assert count(params) - count(params["encoder"]) == 4_660_323
 
 
 def test_skips_leave_the_blocks_after_their_expansion():
@@ -109,14 +100,14 @@ def test_count_of_the_residual_variant(width, depth):
   model = MODELS["residual_unet"](
     outputs={"logits": 2}, width=width, depth=depth
   )
-  out, variables = shapes(model, (97, 130))
-  assert total(variables["params"]) == formula(width, depth, 2)
+  out, variables = probe.shapes(model, (97, 130))
+  assert count(variables["params"]) == formula(width, depth, 2)
   assert out["logits"].shape == (1, 97, 130, 2)
 
 
 def test_three_by_three_kernels_of_the_paper():
   """Its 7.8 M parameters are the 3x3 convolutions of fourteen layers."""
-  params = shapes(MODELS["residual_unet"](outputs={"logits": 1}), (64, 64))[1]
+  params = probe.variables(MODELS["residual_unet"](outputs={"logits": 1}))
   sizes = [
     x.size for x in jax.tree.leaves(params["params"]) if x.shape[:2] == (3, 3)
   ]
@@ -146,4 +137,4 @@ def test_block_without_its_convolutions_is_the_shortcut():
 def test_unknown_norm_is_refused():
   model = MODELS["residual_unet"](outputs={"logits": 2}, norm="layer")
   with pytest.raises(types.UserError, match="norm='layer'"):
-    shapes(model, (16, 16))
+    probe.shapes(model, (16, 16))

@@ -21,7 +21,7 @@ def save(value, path, kind):
   return path
 
 
-def same(got, want):
+def check_same(got, want):
   """Every array, its dtype too; bfloat16 as float32."""
   import torch
 
@@ -51,7 +51,7 @@ def resnet18(torchvision):
 def test_a_network(tmp_path, torchvision, kind):
   want = resnet18(torchvision).state_dict()
   got, _ = readers.read(save(want, tmp_path / "a.pth", kind))
-  same(got, want)
+  check_same(got, want)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -89,7 +89,7 @@ def test_views_and_dtypes(tmp_path, kind):
   if kind == "zip":
     want["uint16"] = torch.tensor([1, 65535], dtype=torch.uint16)
   got, _ = readers.read(save(want, tmp_path / "a.pth", kind))
-  same(got, want)
+  check_same(got, want)
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -125,7 +125,7 @@ def test_a_training_run(tmp_path, kind, protocol):
   )
   got, meta = readers.read(path)
   assert meta["entry"] == "state_dict"
-  same(got, model.module.state_dict())
+  check_same(got, model.module.state_dict())
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -94,7 +94,7 @@ def picture(*size):
   return image * np.array([1, 0.3], np.float32)[:, None, None, None]
 
 
-def compare(ours, variables, image, wants):
+def check_maps(ours, variables, image, wants):
   """Maps of ours against {name: torch's}, to 1e-4 of the largest value."""
   check_tree(ours, variables, image.shape)
   got = jax.jit(lambda v, x: ours.apply(v, x, train=False))(variables, image)
@@ -153,7 +153,7 @@ def test_dilated_resnet(output_stride, torchvision):
   image = picture(65, 97)
   with torch.no_grad():
     wants = theirs(planes(image))
-  compare(ours, variables, image, wants)
+  check_maps(ours, variables, image, wants)
 
 
 def test_dilated_mobilenet_v3(torchvision):
@@ -172,7 +172,7 @@ def test_dilated_mobilenet_v3(torchvision):
   image = picture(65, 97)
   with torch.no_grad():
     wants = theirs(planes(image))
-  compare(ours, variables, image, wants)
+  check_maps(ours, variables, image, wants)
 
 
 @pytest.mark.parametrize("output_stride", [32, 16, 8])
@@ -192,7 +192,7 @@ def test_smp(name, output_stride, torchvision):
     wants = theirs(planes(image))
   wants = {f"c{k}": want for k, want in enumerate(wants) if k}
   assert len(wants) == 5
-  compare(ours, variables, image, wants)
+  check_maps(ours, variables, image, wants)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnext50_32x4d"])
@@ -209,4 +209,6 @@ def test_timm(name, torchvision):
   image = picture(65, 97)
   with torch.no_grad():
     wants = theirs(planes(image))
-  compare(ours, variables, image, {f"c{k}": x for k, x in enumerate(wants, 1)})
+  check_maps(
+    ours, variables, image, {f"c{k}": x for k, x in enumerate(wants, 1)}
+  )

@@ -22,7 +22,7 @@ ARRAYS = {
 }
 
 
-def refused(path, match):
+def check_refused(path, match):
   with pytest.raises(UserError, match=match) as e:
     readers.read(path)
   assert str(path) in str(e.value)
@@ -55,9 +55,11 @@ def test_a_pickle_that_runs_code(tmp_path, kind, protocol):
   else:
     path.write_bytes(evil)
   if kind == "bare" and protocol < 2:  # has no first bytes of its own
-    refused(path, "no checkpoint")
+    check_refused(path, "no checkpoint")
   else:
-    refused(path, "asks for '(posix|nt).mkdir' to be called .* nothing was run")
+    check_refused(
+      path, "asks for '(posix|nt).mkdir' to be called .* nothing was run"
+    )
   assert not marker.exists()
 
 
@@ -81,7 +83,7 @@ def test_a_pickle_that_runs_code(tmp_path, kind, protocol):
 )
 def test_names_that_are_not_on_the_list(tmp_path, piece, name):
   path = tb.zip_file(tmp_path / "a.pth", tb.table(w=piece))
-  refused(path, f"asks for '[^']*{name}")
+  check_refused(path, f"asks for '[^']*{name}")
 
 
 def test_attributes_are_not_set(tmp_path):
@@ -91,7 +93,7 @@ def test_attributes_are_not_set(tmp_path):
   before = dict(vars(words._rebuild))
   piece = tb.word("torch._utils", "_rebuild_tensor_v2")
   piece += tb.row(b"N", tb.table(__defaults__=tb.row(b"N"))) + b"b"
-  refused(tb.zip_file(tmp_path / "a", tb.table(w=piece)), "no tensors")
+  check_refused(tb.zip_file(tmp_path / "a", tb.table(w=piece)), "no tensors")
   assert vars(words._rebuild) == before
   assert words._rebuild.__defaults__ is None
 
@@ -133,7 +135,7 @@ def test_sizes_that_the_file_has_not(tmp_path, changes, stream):
   else:
     path = tb.zip_file(tmp_path / "a.pth", piece, {"0": raw})
   tracemalloc.start()
-  refused(path, "cut off or damaged")
+  check_refused(path, "cut off or damaged")
   assert tracemalloc.get_traced_memory()[1] < 10 << 20
   tracemalloc.stop()
 
@@ -182,7 +184,7 @@ def wide():
 )
 def test_forged_pickles(tmp_path, piece):
   tracemalloc.start()
-  refused(
+  check_refused(
     tb.zip_file(tmp_path / "a.pth", piece),
     "cut off or damaged|no tensors with names",
   )
@@ -194,7 +196,7 @@ def test_forged_pickles(tmp_path, piece):
 def test_a_deep_tuple_as_a_key(tmp_path):
   """Hashing a tuple in a tuple in a tuple ... overruns the stack of C."""
   piece = b"}" + b")" + b"\x85" * 100_000 + b"Ns"
-  refused(tb.zip_file(tmp_path / "a.pth", piece), "a key of type tuple")
+  check_refused(tb.zip_file(tmp_path / "a.pth", piece), "a key of type tuple")
 
 
 def test_entries_that_lie_upon_one_another(tmp_path):
@@ -214,7 +216,7 @@ def test_entries_that_lie_upon_one_another(tmp_path):
       archive.filelist.append(twin)
       archive.NameToInfo[twin.filename] = twin
     archive._didModify = True
-  refused(tmp_path / "a.pth", "cut off or damaged")
+  check_refused(tmp_path / "a.pth", "cut off or damaged")
 
 
 def test_compressed_entries(tmp_path):
@@ -224,14 +226,14 @@ def test_compressed_entries(tmp_path):
   with zipfile.ZipFile(tmp_path / "a", "w", zipfile.ZIP_DEFLATED) as archive:
     archive.writestr("x/data.pkl", tb.pickled(piece), zipfile.ZIP_STORED)
     archive.writestr("x/data/0", bytes(n))
-  refused(tmp_path / "a", "compressed, which torch never does")
+  check_refused(tmp_path / "a", "compressed, which torch never does")
 
 
 def test_a_storage_that_is_not_there(tmp_path):
   piece = tb.table(w=tb.tensor(tb.storage("0", "float32", 1), (1,)))
-  refused(tb.zip_file(tmp_path / "a", piece), "data/0 is missing")
+  check_refused(tb.zip_file(tmp_path / "a", piece), "data/0 is missing")
   piece = tb.table(w=tb.tensor(tb.storage("0", "float32", 1, b"N"), (1,)))
-  refused(tb.stream_file(tmp_path / "b", piece), "storage 0 is missing")
+  check_refused(tb.stream_file(tmp_path / "b", piece), "storage 0 is missing")
 
 
 def write(kind, folder):
@@ -306,36 +308,38 @@ def zipped(name, content):
 def test_files_of_another_kind(tmp_path, content, match):
   path = tmp_path / "resnet.pth"
   path.write_bytes(content)
-  refused(path, match)
+  check_refused(path, match)
 
 
 def test_no_file(tmp_path):
-  refused(tmp_path / "resnet50.pth", "cannot be read .No such file")
-  refused(tmp_path, "cannot be read .Is a directory")
+  check_refused(tmp_path / "resnet50.pth", "cannot be read .No such file")
+  check_refused(tmp_path, "cannot be read .Is a directory")
 
 
 def test_without_tensors(tmp_path):
-  refused(tb.zip_file(tmp_path / "a", tb.table(epoch=b"K\x01")), "no tensors")
+  check_refused(
+    tb.zip_file(tmp_path / "a", tb.table(epoch=b"K\x01")), "no tensors"
+  )
   save_file({}, tmp_path / "b.safetensors")
-  refused(tmp_path / "b.safetensors", "no tensors")
+  check_refused(tmp_path / "b.safetensors", "no tensors")
   h5py.File(tmp_path / "c.h5", "w").close()
-  refused(tmp_path / "c.h5", "no tensors")
+  check_refused(tmp_path / "c.h5", "no tensors")
 
 
 def test_a_tensor_without_a_name(tmp_path):
   piece = tb.tensor(tb.storage("0", "float32", 1), (1,))
   path = tb.zip_file(tmp_path / "a", piece, {"0": bytes(4)})
-  refused(path, "one tensor without a name")
+  check_refused(path, "one tensor without a name")
 
 
 def test_torchscript(tmp_path):
   extra = {"archive/constants.pkl": b"", "archive/code/a.py": b""}
   path = tb.zip_file(tmp_path / "a.pt", tb.word("__torch__", "M"), extra=extra)
-  refused(path, "TorchScript program")
+  check_refused(path, "TorchScript program")
 
 
 def test_hdf5_that_claims_more_than_it_has(tmp_path):
   """Chunks that were never written take no room in the file."""
   with h5py.File(tmp_path / "a.h5", "w") as f:
     f.create_dataset("w", (1 << 20, 1 << 20), "f4", chunks=(64, 64))
-  refused(tmp_path / "a.h5", "far larger than the file")
+  check_refused(tmp_path / "a.h5", "far larger than the file")
