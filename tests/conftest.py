@@ -53,7 +53,7 @@ def random_variables():
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
   """Runs command lines; see cli.Server."""
-  import cli  # heavy, and few tests want it
+  from tests import cli  # heavy, and few tests want it
 
   with cli.Server(tmp_path_factory.mktemp("server")) as server:
     yield server
@@ -62,6 +62,6 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="session")
 def data(tmp_path_factory):
   """A folder of images and masks."""
-  import cli
+  from tests import cli
 
   return cli.write_folder(tmp_path_factory.mktemp("folder") / "data")

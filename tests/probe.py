@@ -2,9 +2,9 @@
 
 import jax
 import jax.numpy as jnp
-import quick
 
 from jaxseg.state import count
+from tests import quick
 
 
 def shapes(model, size=64, channels=3, *, batch=1, **options):

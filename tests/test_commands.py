@@ -7,11 +7,12 @@ import json
 import subprocess
 import sys
 
-import cli
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests import cli
 
 
 def training(data, workdir):

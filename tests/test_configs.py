@@ -11,14 +11,13 @@ import cv2
 import jax
 import numpy as np
 import pytest
-import quick
-import tiny
 
 from jaxseg import build, defaults, encoders, models, networks, train
 from jaxseg.models import kit
 from jaxseg.state import count
 from jaxseg.types import UserError
 from jaxseg.weights.published import PUBLISHED
+from tests import quick, tiny
 
 ROOT = pathlib.Path(__file__).parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.py"))

@@ -5,9 +5,10 @@ import os
 import signal
 import time
 
-import cli
 import numpy as np
 import pytest
+
+from tests import cli
 
 STEPS = 24
 

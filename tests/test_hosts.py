@@ -15,9 +15,10 @@ import subprocess
 import sys
 import time
 
-import cli
 import numpy as np
 import pytest
+
+from tests import cli
 
 STEPS = 60
 

@@ -3,10 +3,11 @@
 import shutil
 import time
 
-import cli
 import cv2
 import numpy as np
 import pytest
+
+from tests import cli
 
 SIMPLE = {
   "unknown key": (["--config.optim.rl=1"], ["'rl'", "--config.optim.rl"]),

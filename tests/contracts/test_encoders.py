@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-import probe
 import pytest
-import quick
 
 from jaxseg import types
 from jaxseg.encoders import ENCODERS
+from tests import probe, quick
 
 # Compiling is what takes the time: as few blocks as every part needs.
 pytestmark = pytest.mark.usefixtures("few_blocks")

@@ -6,13 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import probe
 import pytest
-import quick
-from tiny import TINY
 
 from jaxseg import losses, types
 from jaxseg.models import MODELS
+from tests import probe, quick
+from tests.tiny import TINY
 
 # Networks that differ in their encoder alone are one network when tiny.
 DISTINCT = {

@@ -3,12 +3,11 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import probe
 import pytest
-import quick
 
 from jaxseg import encoders, types
 from jaxseg.state import count
+from tests import probe, quick
 
 
 def test_count():

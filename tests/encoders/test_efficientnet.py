@@ -4,9 +4,7 @@ import functools
 
 import jax
 import numpy as np
-import probe
 import pytest
-import quick
 from flax import linen as nn
 
 from jaxseg import encoders, types
@@ -15,6 +13,7 @@ from jaxseg.encoders import inverted_residual as ir
 from jaxseg.state import count
 from jaxseg.weights import rule
 from jaxseg.weights.rules import RULES
+from tests import probe, quick
 
 # Stem, seven stages, head: channels of B0 (also B1), B2 to B7.
 CHANNELS = {

@@ -3,12 +3,12 @@
 import functools
 
 import numpy as np
-import probe
 import pytest
 
 from jaxseg import encoders, types
 from jaxseg.encoders import inverted_residual as ir
 from jaxseg.state import count
+from tests import probe
 
 NAMES = ("mobilenet_v2", "mobilenet_v3_large", "mobilenet_v3_small")
 

@@ -3,12 +3,12 @@
 import functools
 
 import numpy as np
-import probe
 import pytest
 from flax import linen as nn
 
 from jaxseg import encoders, layers, types
 from jaxseg.state import count
+from tests import probe
 
 SIZES = {
   18: (2, 2, 2, 2),

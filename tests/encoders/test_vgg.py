@@ -3,11 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import probe
 import pytest
-import quick
 
 from jaxseg import encoders, types
+from tests import probe, quick
 
 SIZES = {
   "vgg16": (2, 2, 3, 3, 3),

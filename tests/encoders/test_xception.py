@@ -4,13 +4,13 @@ import functools
 
 import jax
 import numpy as np
-import probe
 import pytest
 
 from jaxseg import encoders, types
 from jaxseg.state import count
 from jaxseg.weights import rule
 from jaxseg.weights.rules import RULES
+from tests import probe
 
 TINY = {"width": 1 / 16, "middle": 1, "normalization": "none"}
 STEM = 9 * 3 * 32 + 64 + 9 * 32 * 64 + 128  # two 3x3 and their scale, offset

@@ -4,12 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import probe
 import pytest
-import quick
 
 from jaxseg.analysis import receptive_field
 from jaxseg.models import MODELS, autoencoder
+from tests import probe, quick
 
 
 def test_full_resolution_count_and_receptive_field():

@@ -4,13 +4,12 @@ import itertools
 
 import jax
 import numpy as np
-import probe
 import pytest
-import quick
 
 from jaxseg import types
 from jaxseg.models import MODELS, context
 from jaxseg.ops import conv, resize
+from tests import probe, quick
 
 
 def test_counts_of_the_front_end():

@@ -3,14 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import probe
 import pytest
-import quick
 
 from jaxseg.encoders import ENCODERS
 from jaxseg.models import MODELS, backbone
 from jaxseg.models.decoders import deeplab
 from jaxseg.state import count
+from tests import probe, quick
 
 TINY = {"width": 4, "blocks": (1, 1, 1, 1)}
 

@@ -3,11 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import probe
-import quick
 
 from jaxseg.models import MODELS, farabet, pinheiro
 from jaxseg.ops import contrast, pooling, pyramid, resize
+from tests import probe, quick
 
 
 def test_count_of_farabet():

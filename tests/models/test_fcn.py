@@ -3,13 +3,12 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import probe
 import pytest
-import quick
 
 from jaxseg import types
 from jaxseg.models import MODELS, fcn
 from jaxseg.ops import conv
+from tests import probe, quick
 
 VGG_CONVS = [(3, 64), (64, 64), (64, 128), (128, 128), (128, 256)]
 VGG_CONVS += [(256, 256)] * 2 + [(256, 512)] + [(512, 512)] * 5

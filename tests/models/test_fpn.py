@@ -3,14 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import probe
 import pytest
-import quick
 
 from jaxseg import types
 from jaxseg.models import MODELS
 from jaxseg.models.decoders import fpn
 from jaxseg.state import count
+from tests import probe, quick
 
 CHANNELS = (3, 4, 5, 6)
 

@@ -4,13 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-import probe
 import pytest
-import quick
 
 from jaxseg.models import MODELS, hypercolumn
 from jaxseg.ops import conv, resize
 from jaxseg.state import count
+from tests import probe, quick
 
 
 def test_count():

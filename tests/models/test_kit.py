@@ -3,15 +3,14 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import probe
 import pytest
-import quick
 from flax import linen as nn
 
 from jaxseg import layers, losses, types
 from jaxseg.encoders import ENCODERS
 from jaxseg.models import KIT
 from jaxseg.models.decoders import linknet, pspnet, unet
+from tests import probe, quick
 
 DECODERS = ("unet", "linknet", "fpn", "pspnet", "deeplabv3", "deeplabv3plus")
 TINY = {"width": 4, "blocks": (1, 1, 1, 1)}

@@ -1,12 +1,12 @@
 """The counts of segmentation_models_pytorch, every encoder and decoder."""
 
-import probe
 import pytest
 
 from jaxseg import types
 from jaxseg.encoders import ENCODERS
 from jaxseg.models import KIT
 from jaxseg.state import count
+from tests import probe
 
 DECODERS = ("unet", "linknet", "fpn", "pspnet", "deeplabv3", "deeplabv3plus")
 # Trainable parameters with 21 classes, encoder stages that a decoder does not

@@ -1,14 +1,13 @@
 """LinkNet of the paper: counts, multiply-adds, additive links."""
 
 import numpy as np
-import probe
 import pytest
-import quick
 from flax import linen as nn
 
 from jaxseg import layers, types
 from jaxseg.encoders import ENCODERS
 from jaxseg.models import MODELS
+from tests import probe, quick
 
 ENCODER = 11_176_512  # ResNet-18 without its classifier
 COUNTS = {

@@ -3,12 +3,11 @@
 import jax
 import numpy as np
 import optax
-import probe
 import pytest
-import quick
 
 from jaxseg import types
 from jaxseg.models import MODELS, patch
+from tests import probe, quick
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,14 @@
 
 import jax
 import numpy as np
-import probe
 import pytest
-import quick
 
 from jaxseg import types
 from jaxseg.encoders import ENCODERS
 from jaxseg.models import MODELS
 from jaxseg.models.decoders import pspnet
 from jaxseg.state import count
+from tests import probe, quick
 
 TINY = {"width": 4, "blocks": (1, 1, 1, 1)}
 

@@ -6,10 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import quick
 
 from jaxseg.models import MODELS, segnet
 from jaxseg.ops import unpool
+from tests import quick
 
 VGG = [64] * 2 + [128] * 2 + [256] * 3 + [512] * 6
 DECODER = [512] * 5 + [256] * 3 + [128] * 2 + [64] * 2

@@ -5,12 +5,11 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import probe
 import pytest
-import quick
 
 from jaxseg import types
 from jaxseg.models import unet
+from tests import probe, quick
 
 UNet = unet.UNet
 

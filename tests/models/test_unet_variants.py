@@ -5,13 +5,12 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
-import probe
 import pytest
-import quick
 
 from jaxseg import types
 from jaxseg.models import MODELS, pets_unet, residual_unet
 from jaxseg.state import count
+from tests import probe, quick
 
 
 def test_count_of_the_tutorial():

@@ -4,12 +4,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import quick
 from flax import linen as nn
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxseg import layers
 from jaxseg.ops import batch_norm
+from tests import quick
 
 SHAPES = [(2, 5, 7, 3), (1, 1, 4, 8), (3, 4, 1, 1), (1, 1, 1, 2), (8, 16, 9, 6)]
 

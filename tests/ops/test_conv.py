@@ -7,11 +7,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import quick
 from flax import linen as nn
 from jax import lax
 
 from jaxseg.ops import conv, fastconv, resize
+from tests import quick
 
 
 def stamp(array):

@@ -13,10 +13,10 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
-from transplant import transplant
 
 from jaxseg import encoders
 from jaxseg.weights.rules import RULES
+from tests.parity.transplant import transplant
 
 pytestmark = pytest.mark.parity
 

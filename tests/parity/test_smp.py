@@ -3,7 +3,11 @@
 import jax
 import numpy as np
 import pytest
-from transplant import (
+
+from jaxseg.encoders import ENCODERS
+from jaxseg.models import KIT
+from jaxseg.weights.rules import RULES
+from tests.parity.transplant import (
   difference,
   picture,
   randomize,
@@ -11,10 +15,6 @@ from transplant import (
   run_theirs,
   transplant,
 )
-
-from jaxseg.encoders import ENCODERS
-from jaxseg.models import KIT
-from jaxseg.weights.rules import RULES
 
 pytestmark = pytest.mark.parity
 

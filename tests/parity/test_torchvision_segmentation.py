@@ -4,7 +4,12 @@ import jax
 import numpy as np
 import pytest
 from flax import traverse_util
-from transplant import (
+
+from jaxseg.models import MODELS, backbone
+from jaxseg.models.decoders.fpn import FeaturePyramid
+from jaxseg.weights import rule
+from jaxseg.weights.rules import RULES
+from tests.parity.transplant import (
   difference,
   picture,
   randomize,
@@ -12,11 +17,6 @@ from transplant import (
   run_theirs,
   transplant,
 )
-
-from jaxseg.models import MODELS, backbone
-from jaxseg.models.decoders.fpn import FeaturePyramid
-from jaxseg.weights import rule
-from jaxseg.weights.rules import RULES
 
 pytestmark = pytest.mark.parity
 

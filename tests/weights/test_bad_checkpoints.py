@@ -10,11 +10,11 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
-import torch_bytes as tb
 from safetensors.numpy import save_file
 
 from jaxseg.types import UserError
 from jaxseg.weights import readers
+from tests.weights import torch_bytes as tb
 
 ARRAYS = {
   "a.weight": np.arange(6, dtype=np.float32).reshape(2, 3),

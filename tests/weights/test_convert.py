@@ -8,12 +8,12 @@ import sys
 
 import numpy as np
 import pytest
-import torch_bytes as tb
 
 from jaxseg.encoders import NORMALIZATIONS
 from jaxseg.types import UserError
 from jaxseg.weights import convert, families, published, store
 from jaxseg.weights.rule import rename
+from tests.weights import torch_bytes as tb
 
 RNG = np.random.default_rng(0)
 

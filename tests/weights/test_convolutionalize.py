@@ -6,12 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import quick
 from jax import lax
 
 from jaxseg import encoders, types
 from jaxseg.ops import pooling
 from jaxseg.weights import convolutionalize as conv
+from tests import quick
 
 
 def normal(rng, *shape):

@@ -6,11 +6,11 @@ import h5py
 import ml_dtypes
 import numpy as np
 import pytest
-import torch_bytes as tb
 from safetensors.numpy import save_file
 
 from jaxseg.types import UserError
 from jaxseg.weights import readers
+from tests.weights import torch_bytes as tb
 
 RNG = np.random.default_rng(0)
 ARRAYS = {

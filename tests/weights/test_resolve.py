@@ -9,12 +9,12 @@ import threading
 
 import numpy as np
 import pytest
-import torch_bytes as tb
 from rich.console import Console
 
 from jaxseg.types import UserError
 from jaxseg.weights import families, resolve, store
 from jaxseg.weights.published import Origin
+from tests.weights import torch_bytes as tb
 
 ARRAYS = {"conv1.weight": np.ones((4, 3, 7, 7), np.float32)}
 

@@ -5,12 +5,12 @@ import json
 
 import numpy as np
 import pytest
-import torch_bytes as tb
 from safetensors.numpy import save_file
 
 from jaxseg import __version__
 from jaxseg.types import UserError
 from jaxseg.weights import store
+from tests.weights import torch_bytes as tb
 
 ARRAYS = {
   "params/stem/conv/kernel": np.arange(24, dtype=np.float32).reshape(2, 3, 4),
