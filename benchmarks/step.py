@@ -54,10 +54,19 @@ def ours(name: str):
   import jax
   import optax
 
-  from jaxseg import compiling, defaults, networks, run, step, tasks
+  from jaxseg import (
+    compiling,
+    defaults,
+    host_memory,
+    networks,
+    run,
+    step,
+    tasks,
+  )
   from jaxseg.analysis import cost
   from jaxseg.state import create_state
 
+  host_memory.reuse()
   run.compilation_cache()
   config = defaults.get_config()
   with config.unlocked():

@@ -109,8 +109,9 @@ def _fail(text: str) -> int:
 
 def main(argv: list[str]) -> int:
   """Runs a mode; returns the exit status."""
-  from jaxseg import run  # heavy: after the flags have been found good
+  from jaxseg import host_memory, run  # heavy: after the flags are found good
 
+  host_memory.reuse()
   try:
     if _MODE.value not in MODES:
       raise UserError(

@@ -11,6 +11,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = {
   "types": 0,
   "compiling": 0,
+  "host_memory": 0,
   "ops": 0,
   "classical": 0,
   "layers": 0.5,  # Linen modules of one layer: encoders and models use them
