@@ -64,6 +64,8 @@ def get_config() -> ConfigDict:
   # decoder of the kit: unet, linknet, fpn, pspnet, deeplabv3, deeplabv3plus.
   c.model.name = "unet"
   c.model.weights = config_dict.placeholder(str)  # of the whole network
+  # Layers of model.weights that were made for other classes: error, fresh.
+  c.model.classes = "error"
   c.model.dtype = config_dict.placeholder(str)  # float32, bfloat16
   # Options of networks; one that the network does not have is refused.
   c.model.width = config_dict.placeholder(int)  # channels of the first stage

@@ -8,6 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from jaxseg import layers
 from jaxseg.encoders import ENCODERS, NORMALIZATIONS, Normalization
 from jaxseg.models import KIT, MODELS
 from jaxseg.models.kit import DECODERS
@@ -26,7 +27,7 @@ def make_model(config: ConfigDict, task: Any) -> Any:
   """
   name = config.model.name
   kwargs = given(config.model)
-  for key in ("encoder", "weights"):
+  for key in ("encoder", "weights", "classes"):
     kwargs.pop(key, None)
   encoder = make_encoder(config)
   if encoder is not None and name in KIT:
@@ -100,16 +101,32 @@ def make_pretrained(config: ConfigDict, model: Any) -> Load | None:
       f"config.model.weights = {whole!r} holds an encoder already: unset "
       f"config.model.encoder.weights = {part!r}."
     )
-  allow = merge.Allow(in_channels=config.model.encoder.in_channels)
+  layers.check_choice(
+    "config.model.classes", config.model.classes, ("error", "fresh")
+  )
 
   def load(variables):
     path = resolve.resolve(whole or part)
     arrays, record = store.read(path)
     if part is not None:
       check_record(record, model.encoder, part)
-    new, report = merge.merge(
-      variables, arrays, only="encoder" if part else "", allow=allow
+    others = ()
+    if whole is not None:
+      others = merge.class_layers(variables, arrays, model.outputs.values())
+    allow = merge.Allow(
+      in_channels=config.model.encoder.in_channels,
+      num_classes=others if config.model.classes == "fresh" else (),
     )
+    only = "encoder" if part else ""
+    try:
+      new, report = merge.merge(variables, arrays, only=only, allow=allow)
+    except UserError as e:
+      if not others or allow.num_classes:
+        raise
+      raise UserError(
+        f"{e}\n{', '.join(others)}: made for other classes; "
+        "config.model.classes = 'fresh' leaves such layers untrained."
+      ) from e
     return new, f"{path}: {report}."
 
   return load

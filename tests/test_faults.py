@@ -64,7 +64,7 @@ def kill_within_a_save(job, workdir):
       return
 
 
-def same_run(workdir, whole):
+def check_same_run(workdir, whole):
   """Parameters, optimizer and all to the byte; the same lines, once each."""
   assert cli.same_bytes(cli.arrays(workdir, STEPS), cli.arrays(whole, STEPS))
   was, now = cli.metrics(whole), cli.metrics(workdir)
@@ -92,13 +92,13 @@ def test_killed_runs_are_the_run_that_was_not(server, data, whole, tmp_path):
   status, out, err = server.run(argv, **ENV)
   assert status == 0, err
   assert "Going on from step" in out
-  same_run(tmp_path, whole)
+  check_same_run(tmp_path, whole)
   assert not unfinished(tmp_path)
   # Once more: nothing is left to do, and nothing is written twice.
   status, out, err = server.run(argv, **ENV)
   assert status == 0, err
   assert f"complete: {STEPS} steps" in out
-  same_run(tmp_path, whole)
+  check_same_run(tmp_path, whole)
 
 
 def test_sigterm_saves_and_the_run_goes_on(server, data, whole, tmp_path):
@@ -115,7 +115,7 @@ def test_sigterm_saves_and_the_run_goes_on(server, data, whole, tmp_path):
   status, out, err = server.run(argv, **ENV)
   assert status == 0, err
   assert f"Going on from step {step} " in out
-  same_run(tmp_path, whole)
+  check_same_run(tmp_path, whole)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(server, data, tmp_path):

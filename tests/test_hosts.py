@@ -82,7 +82,7 @@ def children(process):
   return [int(pid) for pid in pathlib.Path(path).read_text().split()]
 
 
-def close(a, b):
+def check_close(a, b):
   assert a.keys() == b.keys()
   for name in a:
     # A momentum is a sum of gradients: BatchNorm makes their noise large.
@@ -90,7 +90,7 @@ def close(a, b):
     np.testing.assert_allclose(a[name], b[name], atol=atol, err_msg=name)
 
 
-def same_lines(a, b):
+def check_same_lines(a, b):
   a, b = cli.without_speed(cli.metrics(a)), cli.without_speed(cli.metrics(b))
   assert [x["step"] for x in a] == [y["step"] for y in b]
   for x, y in zip(a, b):
@@ -131,5 +131,5 @@ def test_two_processes_train_as_one(root):
   one = cli.arrays(root / "one", STEPS)
   assert int(one[".step"]) == STEPS
   for name in ("two", "mixed"):
-    close(cli.arrays(root / name, STEPS), one)
-    same_lines(root / name, root / "one")
+    check_close(cli.arrays(root / name, STEPS), one)
+    check_same_lines(root / name, root / "one")

@@ -146,6 +146,30 @@ def merge(
   return unflatten({**flat, **new}), report
 
 
+def class_layers(
+  variables: Mapping[str, Any],
+  loaded: Mapping[str, np.ndarray],
+  classes: Iterable[int],
+) -> tuple[str, ...]:
+  """Modules that differ from the file in their number of classes alone.
+
+  Of an array of theirs every axis that differs has as many entries as a head
+  of the network has channels; for `Allow.num_classes`.
+
+  Args:
+    variables, loaded: see `merge`.
+    classes: channels of the network's heads.
+  """
+  found = set()
+  for path, ours in flatten(variables).items():
+    theirs = np.shape(loaded.get(path, ours))
+    if np.shape(ours) != theirs and len(ours.shape) == len(theirs):
+      new = {a for a, b in zip(ours.shape, theirs) if a != b}
+      if new <= set(classes):
+        found.add(path.partition("/")[2].rpartition("/")[0])
+  return tuple(sorted(found))
+
+
 def adapt_channels(kernel: np.ndarray, n: int, how: str) -> np.ndarray:
   """(kh, kw, c, out) -> (kh, kw, n, out) by 'mean' or 'tile'; see `Allow`."""
   kernel = np.asarray(kernel, np.float32)

@@ -30,7 +30,7 @@ def file(**options):
   return merge.flatten(variables(**options))
 
 
-def same(a, b):
+def check_same(a, b):
   a, b = merge.flatten(a), merge.flatten(b)
   assert a.keys() == b.keys()
   for path in a:
@@ -41,8 +41,8 @@ def test_all_fits():
   ours, loaded = variables(), file()
   before = merge.flatten(ours)
   tree, report = merge.merge(ours, loaded)
-  same(tree, merge.unflatten(loaded))
-  same(ours, merge.unflatten(before))  # the given tree is not touched
+  check_same(tree, merge.unflatten(loaded))
+  check_same(ours, merge.unflatten(before))  # the given tree is not touched
   assert report.loaded == tuple(sorted(loaded))
   assert (report.kept, report.dropped, report.adapted) == ((), (), {})
   assert str(report) == "4 arrays loaded"
@@ -51,7 +51,7 @@ def test_all_fits():
 def test_shapes_are_enough():
   ours = jax.eval_shape(lambda: jax.tree.map(jnp.asarray, variables()))
   loaded = file()
-  same(merge.merge(ours, loaded)[0], merge.unflatten(loaded))
+  check_same(merge.merge(ours, loaded)[0], merge.unflatten(loaded))
 
 
 def test_a_network_of_flax():
@@ -144,13 +144,13 @@ def test_a_name_is_a_whole_module():
 def test_the_number_of_classes():
   ours, loaded = variables(classes=3), file(classes=5)
   tree, report = merge.merge(ours, loaded, allow=Allow(num_classes=("head",)))
-  same(tree["params"]["head"], ours["params"]["head"])
+  check_same(tree["params"]["head"], ours["params"]["head"])
   assert report.kept == report.dropped
   assert report.kept == ("params/head/bias", "params/head/kernel")
   # With equal classes there is nothing to waive: the head is loaded.
   loaded = file(classes=3)
   tree, _ = merge.merge(ours, loaded, allow=Allow(num_classes=("head",)))
-  same(tree, merge.unflatten(loaded))
+  check_same(tree, merge.unflatten(loaded))
 
 
 @pytest.mark.parametrize("field", ["missing", "num_classes"])
@@ -225,7 +225,7 @@ def test_only_one_module():
   ours, loaded = variables(classes=7), file(classes=5)
   loaded["params/fc/kernel"] = np.ones((4, 2))
   tree, report = merge.merge(ours, loaded, only="encoder")
-  same(tree["params"]["head"], ours["params"]["head"])
+  check_same(tree["params"]["head"], ours["params"]["head"])
   assert set(report.loaded) == {k for k in loaded if "encoder" in k}
   assert set(report.dropped) == {k for k in loaded if "encoder" not in k}
   del loaded["params/encoder/stem/kernel"]

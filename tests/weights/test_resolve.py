@@ -80,7 +80,7 @@ def check(path):
   return record
 
 
-def refused(name, cache, match):
+def check_refused(name, cache, match):
   with pytest.raises(UserError, match=match) as e:
     resolve.resolve(name, cache=cache)
   assert "\n" not in str(e.value)
@@ -92,9 +92,9 @@ def test_a_path(tmp_path, checkpoint):
   store.write(path, {"params/w": np.ones(1)}, store.Record())
   assert resolve.resolve(path) == path
   assert resolve.resolve(str(path)) == path
-  refused(checkpoint[0], tmp_path, r"jaxseg.weights.convert --from")
-  refused(str(tmp_path / "b.safetensors"), tmp_path, "are not there")
-  refused("resnet50.pth", tmp_path, "are not there")
+  check_refused(checkpoint[0], tmp_path, r"jaxseg.weights.convert --from")
+  check_refused(str(tmp_path / "b.safetensors"), tmp_path, "are not there")
+  check_refused("resnet50.pth", tmp_path, "are not there")
 
 
 def test_the_cache_by_environment(tmp_path, monkeypatch):
@@ -108,14 +108,14 @@ def test_the_cache_by_environment(tmp_path, monkeypatch):
 
 
 def test_unknown_names(tmp_path):
-  text = refused("resnet5O", tmp_path, "did you mean .*resnet50")
+  text = check_refused("resnet5O", tmp_path, "did you mean .*resnet50")
   assert str(tmp_path) in text
-  refused("zzz", tmp_path, r"known are .*efficientnet_lite0.*resnet18")
+  check_refused("zzz", tmp_path, r"known are .*efficientnet_lite0.*resnet18")
 
 
 def test_a_damaged_file_of_ones_own(tmp_path):
   (tmp_path / "mine.safetensors").write_bytes(b"12345678{}")
-  refused("mine", tmp_path, r"mine.safetensors cannot be read")
+  check_refused("mine", tmp_path, r"mine.safetensors cannot be read")
 
 
 def package(tmp_path, monkeypatch, content):
@@ -158,7 +158,7 @@ def test_a_package_with_another_file(
   package(tmp_path, monkeypatch, path.read_bytes() + b"\0")
   other = hashlib.sha256(path.read_bytes() + b"\0").hexdigest()
   publish(sha256=sha256, package="toy_weights", file="models/toy.pth")
-  text = refused("toy", tmp_path / "cache", "is not the published file")
+  text = check_refused("toy", tmp_path / "cache", "is not the published file")
   assert sha256 in text
   assert other in text
   assert not (tmp_path / "cache").exists()
@@ -196,7 +196,7 @@ def test_a_download_with_a_wrong_hash(
   want = hashlib.sha256(b"other").hexdigest()[:digits]
   url, _ = server(path.read_bytes())
   publish(sha256=want, url=url)
-  text = refused("toy", tmp_path / "cache", "is not the published file")
+  text = check_refused("toy", tmp_path / "cache", "is not the published file")
   assert text.startswith(url)
   assert want in text
   assert found in text
@@ -217,14 +217,14 @@ def test_a_download_that_breaks_off(tmp_path, checkpoint, publish, server):
   content = path.read_bytes()
   url, _ = server(content[:-9], length=len(content))
   publish(sha256=sha256, url=url)
-  text = refused("toy", tmp_path / "cache", "bytes")
+  text = check_refused("toy", tmp_path / "cache", "bytes")
   offline_advice(text, url, tmp_path / "cache")
 
 
 def test_a_page_that_is_gone(tmp_path, checkpoint, publish, server):
   url, _ = server(b"gone", status=404)
   publish(sha256=checkpoint[1], url=url)
-  text = refused("toy", tmp_path / "cache", "404")
+  text = check_refused("toy", tmp_path / "cache", "404")
   offline_advice(text, url, tmp_path / "cache")
 
 
@@ -236,7 +236,7 @@ def test_no_network(tmp_path, checkpoint, publish, monkeypatch):
     port = s.getsockname()[1]
   url = f"http://127.0.0.1:{port}/toy-1234.pth"
   publish(sha256=checkpoint[1], url=url)
-  text = refused("toy", tmp_path / "cache", "refused")
+  text = check_refused("toy", tmp_path / "cache", "refused")
   offline_advice(text, url, tmp_path / "cache")
 
 
@@ -272,7 +272,7 @@ def test_a_file_put_into_the_cache_by_hand(tmp_path, checkpoint, publish):
   check(resolve.resolve("toy", cache=cache))
   (cache / "toy.safetensors").unlink()
   (cache / "toy-1234.pth").write_bytes(path.read_bytes()[:-1])
-  refused("toy", cache, r"toy-1234.pth has the SHA-256")
+  check_refused("toy", cache, r"toy-1234.pth has the SHA-256")
 
 
 def test_a_damaged_cache_is_made_again(tmp_path, checkpoint, publish, server):
