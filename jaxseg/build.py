@@ -107,6 +107,18 @@ def _per_class(
   return weights
 
 
+def read_numbers(path: str, key: str) -> tuple[float, ...]:
+  """The numbers of a text file, one a line."""
+  try:
+    with open(path) as f:
+      return tuple(float(line) for line in f.read().split())
+  except (OSError, ValueError) as e:
+    raise UserError(
+      f"{key} = {path!r} cannot be read ({e}): expected a text file with one "
+      "number a line."
+    ) from e
+
+
 def make_task(config: ConfigDict, spec: Any) -> Any:
   """The task of config.task on a data set."""
   factory = lookup(TASKS, config.task.name, "config.task.name")
@@ -121,7 +133,9 @@ def make_task(config: ConfigDict, spec: Any) -> Any:
     ):
       if key in section:
         section[key] = _per_class(section[key], key, least, spec.num_classes)
-  if "losses" in kwargs:
+  if isinstance(kwargs.get("prior"), str):
+    kwargs["prior"] = read_numbers(kwargs["prior"], "config.task.prior")
+  if "losses" in kwargs and hasattr(factory, "registry"):
     losses = parse_losses(kwargs["losses"], options, factory.registry)
     kwargs["losses"] = losses
   elif options:

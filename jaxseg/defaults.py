@@ -46,7 +46,7 @@ def get_config() -> ConfigDict:
   c.data.val_fraction = 0.1  # without split_dir: held out, seeded by `seed`
 
   c.task = ConfigDict()
-  c.task.name = "semantic"  # semantic, depth, denoising
+  c.task.name = "semantic"  # semantic, depth, denoising, colorization
   c.task.losses = config_dict.placeholder(tuple)  # names, or 'dice*0.5'
   c.task.aux_weight = config_dict.placeholder(float)
   c.task.min_m = config_dict.placeholder(float)  # depth: nearest, metres
@@ -57,6 +57,16 @@ def get_config() -> ConfigDict:
   c.task.level = config_dict.placeholder(float)
   c.task.patch = config_dict.placeholder(int)  # of 'patches': pixels a side
   c.task.residual = config_dict.placeholder(bool)  # predicts the noise (DnCNN)
+  # colorization:
+  c.task.grid = config_dict.placeholder(float)  # side of a colour bin, in Lab
+  c.task.neighbours = config_dict.placeholder(int)  # bins that share a truth
+  c.task.sigma = config_dict.placeholder(float)  # of how they share it, in Lab
+  c.task.temperature = config_dict.placeholder(float)  # of the annealed mean
+  # File of each bin's frequency, as jaxseg.data.colors writes it; None: all
+  # colours weigh the same.
+  c.task.prior = config_dict.placeholder(str)
+  c.task.uniform = config_dict.placeholder(float)  # the paper's lambda
+  c.task.skip_grey = config_dict.placeholder(bool)  # grey pictures do not train
   # Of each class's probability before the argmax; to be chosen on val.
   c.task.decision_weights = config_dict.placeholder(tuple)
   # cross_entropy:
@@ -114,6 +124,7 @@ def get_config() -> ConfigDict:
   c.model.hidden = config_dict.placeholder(int)  # farabet
   c.model.instances = config_dict.placeholder(int)  # pinheiro
   c.model.code = config_dict.placeholder(int)  # autoencoder: channels
+  c.model.coarse = config_dict.placeholder(bool)  # colorization: stride 4
   c.model.linear = config_dict.placeholder(bool)  # autoencoder
 
   c.model.encoder = ConfigDict()  # networks on an encoder, and the kit

@@ -24,6 +24,7 @@ IGNORE = 255  # the label of a pixel that neither trains nor counts
 BATCH_KEYS: dict[str, tuple[str, str, str]] = {
   "image": ("float32", "(b, h, w, 3)", "RGB in [0, 1]"),
   "noisy": ("float32", "(b, h, w, 3)", "image with noise, as a task made it"),
+  "ab": ("float32", "(b, h, w, 2)", "colours in Lab, as a task made them"),
   "label": ("int32", "(b, h, w)", "class id; 255 = ignore"),
   "instance": ("int32", "(b, h, w)", "instance id; 0 = none"),
   "depth": ("float32", "(b, h, w)", "z in metres; 0 = invalid"),

@@ -82,6 +82,8 @@ def context_count(classes, widths):
 # for 21 classes lose the difference in the layers that see the classes.
 FRONT_END = 134_305_611  # FCN-32s and dilated VGG, 11 classes
 COUNTS = {
+  # Of 313 colours the head has 256 + 1 numbers each; ours are 261.
+  "colorize_scenes:published": 32_235_385 - (313 - 261) * (256 + 1),
   "deconvnet_pets": 251_805_653 - (21 - 3) * (64 + 1),
   # Head on 256 channels, auxiliary head on 10.
   "deeplabv3_mobilenet_v3_large_cityscapes": 11_029_328 - 2 * (257 + 11),

@@ -21,6 +21,7 @@ PSP = {**DEEPLAB, "pool_width": 2}
 # Fields of MODELS; score layers that start at zero are woken up.
 TINY = {
   "autoencoder": {"width": 4, "depth": 2, "code": 4},
+  "colorization": {"width": 4},
   "deconvnet": {"width": 4, "fc_width": 16},
   "deeplabv3_mobilenet_v3_large": {**DEEPLAB, "aux_at": "c3"},
   "deeplabv3_resnet101": DEEPLAB,

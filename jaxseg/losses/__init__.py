@@ -19,6 +19,7 @@ from jaxseg.losses.cross_entropy import binary_cross_entropy, cross_entropy
 from jaxseg.losses.dice import dice
 from jaxseg.losses.focal import focal, sigmoid_focal
 from jaxseg.losses.regression import berhu, huber, l1, l2, silog
+from jaxseg.losses.soft import soft_cross_entropy
 from jaxseg.types import Mean
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
   "l2",
   "sigmoid_focal",
   "silog",
+  "soft_cross_entropy",
 ]
 
 

@@ -17,6 +17,7 @@ from flax import linen as nn
 from jaxseg.encoders import ENCODERS, Normalization
 from jaxseg.encoders.mobilenet_v2 import MobileNetV2
 from jaxseg.models.autoencoder import Autoencoder
+from jaxseg.models.colorization import ColorNet
 from jaxseg.models.context import DilatedVGG
 from jaxseg.models.deconvnet import DeconvNet
 from jaxseg.models.deeplab import DeepLabV3, DeepLabV3Plus
@@ -57,6 +58,7 @@ class Entry:
 
 MODELS: dict[str, Entry] = {
   "autoencoder": Entry(Autoencoder),
+  "colorization": Entry(ColorNet),
   "deconvnet": Entry(DeconvNet),
   "deeplabv3_mobilenet_v3_large": Entry(
     DeepLabV3,

@@ -1,7 +1,13 @@
 """Tasks: what varies from one kind of dense prediction to another."""
 
+from jaxseg.tasks.colorization import Colorization
 from jaxseg.tasks.denoising import Denoising
 from jaxseg.tasks.depth import Depth
 from jaxseg.tasks.semantic import Semantic
 
-TASKS = {"semantic": Semantic, "depth": Depth, "denoising": Denoising}
+TASKS = {
+  "semantic": Semantic,
+  "depth": Depth,
+  "denoising": Denoising,
+  "colorization": Colorization,
+}

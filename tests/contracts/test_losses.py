@@ -49,6 +49,23 @@ def _image(name):
   return pred, image, lambda x, t, m: loss(x, t, valid=t < 255, mask=m)
 
 
+def _soft():
+  index = RNG.integers(0, K, (B, H, W, 2))
+  index[HOLE] = 255
+  logits = RNG.normal(size=(B, H, W, K)).astype(np.float32)
+
+  def loss(x, t, m):
+    valid = t[..., 0] < K
+    share = jnp.broadcast_to(jnp.array([0.7, 0.3]), t.shape)
+    t = jnp.where(valid[..., None], t, 0)
+    scale = 1.0 + t[..., 0]
+    return losses.soft_cross_entropy(
+      x, t, share, scale=scale, valid=valid, mask=m
+    )
+
+  return logits, index, loss
+
+
 CASES = {
   **{name: _semantic(name) for name in losses.LOSSES},
   "cross_entropy, weights": _semantic(
@@ -61,6 +78,7 @@ CASES = {
   "sigmoid_focal": _binary("sigmoid_focal"),
   **{f"depth {name}": _depth(name) for name in losses.DEPTH_LOSSES},
   **{f"image {name}": _image(name) for name in losses.IMAGE_LOSSES},
+  "soft_cross_entropy": _soft(),
   "depth silog, root": _depth("silog", root=True, unbiased=True),
 }
 
