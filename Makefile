@@ -50,8 +50,9 @@ parity: $(VENV)/.parity
 colabs: $(VENV)/.installed
 	$(PY) colabs/run.py colabs/quickstart.ipynb
 
-bench: $(VENV)/.installed
+bench: $(VENV)/.parity
 	$(PY) -m benchmarks.input
+	$(PY) -m benchmarks.step
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -56,3 +56,11 @@ TINY = {
     "widths": (4, 4, 4, 4),
   },
 }
+
+# Networks that differ in their encoder alone are one network when tiny.
+DISTINCT = sorted(
+  {
+    MODELS[name](outputs={"logits": 3}, **TINY[name]): name
+    for name in sorted(MODELS, reverse=True)
+  }.values()
+)
