@@ -22,7 +22,6 @@ from jaxseg.data import audit as audit_lib
 from jaxseg.data import decode, folder, pipeline, sources, transforms
 from jaxseg.data.spec import DATASETS
 from jaxseg.experiment import Experiment, Split
-from jaxseg.losses import DEPTH_LOSSES, LOSSES
 from jaxseg.naming import construct, given, lookup
 from jaxseg.tasks import TASKS
 from jaxseg.types import UserError
@@ -123,8 +122,8 @@ def make_task(config: ConfigDict, spec: Any) -> Any:
       if key in section:
         section[key] = _per_class(section[key], key, least, spec.num_classes)
   if "losses" in kwargs:
-    registry = LOSSES if semantic else DEPTH_LOSSES
-    kwargs["losses"] = parse_losses(kwargs["losses"], options, registry)
+    losses = parse_losses(kwargs["losses"], options, factory.registry)
+    kwargs["losses"] = losses
   elif options:
     kwargs["losses"] = (("cross_entropy", 1.0, tuple(sorted(options.items()))),)
   fixed = {}
@@ -220,8 +219,9 @@ def _check_fit(
     inputs = task.inputs({"image": image})
     return model.init_with_output(jax.random.key(0), *inputs, train=False)[0]
 
+  coarse = getattr(task, "coarse", False)
   for head, out in jax.eval_shape(run, image).items():
-    if out.shape[1:3] != size:
+    if out.shape[1:3] != size and not coarse:
       raise UserError(
         f"{config.model.name} makes {head!r} of {out.shape[1]}x{out.shape[2]} "
         f"pixels from config.data.size = {size[0]}x{size[1]}, and the truth "

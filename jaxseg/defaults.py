@@ -46,11 +46,17 @@ def get_config() -> ConfigDict:
   c.data.val_fraction = 0.1  # without split_dir: held out, seeded by `seed`
 
   c.task = ConfigDict()
-  c.task.name = "semantic"  # semantic, depth
+  c.task.name = "semantic"  # semantic, depth, denoising
   c.task.losses = config_dict.placeholder(tuple)  # names, or 'dice*0.5'
   c.task.aux_weight = config_dict.placeholder(float)
   c.task.min_m = config_dict.placeholder(float)  # depth: nearest, metres
   c.task.max_m = config_dict.placeholder(float)  # depth: farthest, metres
+  # denoising: gaussian, salt_pepper, pixels, patches (hidden ones)
+  c.task.noise = config_dict.placeholder(str)
+  # Deviation in units of [0, 1], such as 25/255, or share of pixels.
+  c.task.level = config_dict.placeholder(float)
+  c.task.patch = config_dict.placeholder(int)  # of 'patches': pixels a side
+  c.task.residual = config_dict.placeholder(bool)  # predicts the noise (DnCNN)
   # Of each class's probability before the argmax; to be chosen on val.
   c.task.decision_weights = config_dict.placeholder(tuple)
   # cross_entropy:

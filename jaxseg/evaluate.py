@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from jaxseg import compiling, viz, writers
+from jaxseg import answer, compiling, viz, writers
 from jaxseg import mesh as mesh_lib
 from jaxseg.experiment import Experiment, Split
 from jaxseg.state import State
@@ -20,23 +20,28 @@ PICTURES = 8  # examples on the contact sheet of an evaluation
 
 
 def make_eval_step(experiment: Experiment) -> Callable[..., Any]:
-  """(variables, states, batch) -> (states, prediction); compiled once."""
+  """(variables, states, batch) -> (states, prediction, what was seen).
+
+  Compiled once; the last is {'image': uint8} where the task alters the image,
+  else {}.
+  """
   task, metrics = experiment.task, experiment.task.metrics()
 
   def step(variables, states, batch):
-    batch = canonical(batch)
+    batch = answer.prepared(task, canonical(batch))
     image = task.inputs(batch)[0]
     pred = experiment.predict(variables, image)
     states = {
       name: metric.update(states[name], pred, batch)
       for name, metric in metrics.items()
     }
-    return states, pred
+    seen = answer.shown(task, batch)
+    return states, pred, {} if seen is None else {"image": seen}
 
   replicated = mesh_lib.replicated(experiment.mesh)
   batched = mesh_lib.batched(experiment.mesh)
   return compiling.jit(
-    step, donate_argnums=1, out_shardings=(replicated, batched)
+    step, donate_argnums=1, out_shardings=(replicated, batched, batched)
   )
 
 
@@ -72,11 +77,11 @@ class Evaluator:
     with writers.progress(self._console) as bar:
       task = bar.add_task(f"eval {split}", total=data.batches, note="")
       for host_batch, batch in batches:
-        states, pred = self._step(variables, states, batch)
+        states, pred, seen = self._step(variables, states, batch)
         # The first process writes, and row 0 of every batch is real and its.
         few = sum(len(p["image"]) for p in pictures) < PICTURES
         if few and writers.is_main():
-          pictures.append(self._render(host_batch, pred))
+          pictures.append(self._render(host_batch, pred, seen))
         bar.advance(task)
     host = mesh_lib.to_host(states)
     result = {}
@@ -87,19 +92,32 @@ class Evaluator:
     return result, {"contact_sheet": _sheet(pictures, self._experiment)}
 
   def _render(
-    self, batch: dict[str, np.ndarray], pred: dict[str, Any]
+    self,
+    batch: dict[str, np.ndarray],
+    pred: dict[str, Any],
+    seen: dict[str, Any],
   ) -> dict[str, np.ndarray]:
-    """Pictures of this host's real rows."""
-    local = {
-      name: np.concatenate(
-        [np.asarray(s.data) for s in _by_row(value.addressable_shards)]
-      )
-      for name, value in pred.items()
-    }
+    """Pictures of this host's real rows: as the network saw them first."""
     real = batch["_mask"]
-    rows = {k: v[real][:PICTURES] for k, v in batch.items()}
-    guess = {k: v[real][:PICTURES] for k, v in local.items()}
-    return {"image": rows["image"], **self._experiment.task.render(rows, guess)}
+    rows, guess, saw = (
+      {k: v[real][:PICTURES] for k, v in fields.items()}
+      for fields in (batch, _local(pred), _local(seen))
+    )
+    return {
+      "image": rows["image"],
+      **saw,
+      **self._experiment.task.render(rows, guess),
+    }
+
+
+def _local(arrays: dict[str, Any]) -> dict[str, np.ndarray]:
+  """This host's rows."""
+  return {
+    name: np.concatenate(
+      [np.asarray(s.data) for s in _by_row(value.addressable_shards)]
+    )
+    for name, value in arrays.items()
+  }
 
 
 def _by_row(shards: Any) -> list[Any]:

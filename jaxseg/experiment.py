@@ -102,11 +102,9 @@ class Experiment:
 
   def init_inputs(self) -> tuple[Any, ...]:
     """Example inputs of the model; sizes as in training."""
-    shape = (1, *self.size, 3)
-    batch = {"image": jax.ShapeDtypeStruct(shape, np.float32)}
-    return tuple(
-      jax.numpy.zeros(x.shape, x.dtype) for x in self.task.inputs(batch)
-    )
+    image = jax.ShapeDtypeStruct((1, *self.size, 3), np.float32)
+    shapes = jax.eval_shape(lambda x: self.task.inputs({"image": x}), image)
+    return tuple(jax.numpy.zeros(x.shape, x.dtype) for x in shapes)
 
   def abstract_state(self) -> State:
     """Shapes, dtypes and shardings of the state; computes nothing."""

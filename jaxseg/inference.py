@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxseg import answer
 from jaxseg.ops import resize
 from jaxseg.types import Array, Outputs, Task, UserError
 
@@ -90,7 +91,11 @@ def build(
     be jitted by the caller.
   """
   forward = build_forward(model, task, options)
-  return lambda variables, image: task.predict(forward(variables, image))
+
+  def predict(variables, image):
+    return answer.compose(task, task.predict(forward(variables, image)), image)
+
+  return predict
 
 
 def build_forward(

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxseg import compiling
+from jaxseg import answer, compiling
 from jaxseg.inference import Forward, Size, heads
 from jaxseg.types import Array, Task
 
@@ -35,8 +35,9 @@ def native(
   outputs are resized (bilinear) to the image's size before `task.predict`
   decides: on the device, in strips of rows, so that no (h, w, classes) array
   exists at full resolution. Without `size` the network runs on the image
-  itself, mirrored up to the bucket. Shapes are rounded up to multiples of
-  `bucket`; the true size is a value, not a shape.
+  itself, mirrored up to the bucket. `task.compose`, if there is one, sees the
+  image at its own size. Shapes are rounded up to multiples of `bucket`; the
+  true size is a value, not a shape.
 
   Args:
     forward: see `build_forward`.
@@ -54,6 +55,7 @@ def native(
   if (size is None) != (fit is None):
     raise ValueError("native: `size` and `fit` come together or not at all.")
   rows = rows and math.gcd(rows, bucket)
+  composes = hasattr(task, "compose")
 
   @compiling.jit
   def network(variables, pixels):  # uint8 (1, h, w, 3)
@@ -81,6 +83,11 @@ def native(
 
   enlarge = compiling.jit(enlarge, static_argnums=1)
   decide_all = compiling.jit(decide)
+  finish = compiling.jit(
+    lambda pred, pixels: answer.compose(
+      task, pred, pixels.astype(jnp.float32) / 255
+    )
+  )
 
   def predict(variables, image):
     if image.dtype != np.uint8 or image.ndim != 3:
@@ -89,13 +96,16 @@ def native(
       )
     h, w = image.shape[:2]
     shape = (-(-h // bucket) * bucket, -(-w // bucket) * bucket)
-    if size is None:
+    if size is None or composes:
       pads = ((0, shape[0] - h), (0, shape[1] - w), (0, 0))
-      pixels = np.pad(image, pads, mode="reflect")
-      pred = decide_all(network(variables, pixels[None]))
+      pixels = np.pad(image, pads, mode="reflect")[None]
+    if size is None:
+      pred = decide_all(network(variables, pixels))
     else:
       out = network(variables, fit(image, size)[None])
       pred = enlarge(out, shape, np.array([h, w], np.int32))
+    if composes:
+      pred = finish(pred, pixels)
     pred = {k: v[0] for k, v in jax.device_get(pred).items()}
     return {
       k: v[:h, :w] if v.shape[:2] == shape else v for k, v in pred.items()

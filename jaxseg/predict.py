@@ -32,7 +32,7 @@ from jaxseg.types import UserError
 Prediction = Mapping[str, np.ndarray]
 Render = Callable[[np.ndarray, Prediction], dict[str, np.ndarray]]
 
-TITLES = {"overlay": "prediction", "depth": "prediction"}  # on the sheet
+TITLES = dict.fromkeys(("overlay", "depth", "image"), "prediction")  # on sheets
 AHEAD = 3  # images read before their turn
 LISTED = 20  # failures spelled out in the error
 
@@ -198,7 +198,7 @@ def pictures(
   if "normal" in pred:
     shown["normal"] = viz.normal_colors(pred["normal"])
   if "image" in pred:
-    shown["image"] = _to_bytes(pred["image"])
+    shown["image"] = viz.to_bytes(pred["image"])
   return shown
 
 
@@ -269,7 +269,7 @@ def _write(
       elif key == "label":
         _save(f"{target}.png", value.astype(np.uint16))
       elif key == "image":
-        _save(f"{target}.png", _to_bytes(value))
+        _save(f"{target}.png", viz.to_bytes(value))
       elif key == "depth":
         np.save(f"{target}.npy", value.astype(np.float32))
       else:
@@ -298,9 +298,3 @@ def _save(path: str | os.PathLike, picture: np.ndarray) -> None:
       f"{path} cannot be written ({e.strerror or e}): check the folder's "
       "permissions and the space on the disk."
     ) from e
-
-
-def _to_bytes(image: np.ndarray) -> np.ndarray:
-  """[0, 1] (h, w, 1 or 3) -> uint8 RGB (h, w, 3)."""
-  image = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
-  return image.repeat(3, -1) if image.shape[-1] == 1 else image

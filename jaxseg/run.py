@@ -16,7 +16,15 @@ from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from jaxseg import build, checkpoint, inference, interrupt, native, writers
+from jaxseg import (
+  answer,
+  build,
+  checkpoint,
+  inference,
+  interrupt,
+  native,
+  writers,
+)
 from jaxseg import evaluate as evaluate_lib
 from jaxseg import export as export_lib
 from jaxseg import predict as predict_lib
@@ -194,13 +202,17 @@ def predict(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
 def split_items(
   config: ConfigDict, built: Experiment, split: str
 ) -> list[predict_lib.Item]:
-  """Examples of a split at their own size, with pictures of their truth."""
+  """Examples of a split at their own size, with pictures of their truth.
+
+  As the network sees them in evaluation: a task may put noise on them.
+  """
   task = built.task
   spec = build.dataset(config)
   keys = ("image", *task.fields)
   source = sources.open_source(spec, split, config.data.data_dir, keys)
   decoder = decode.decoder_of(spec)
   count = min(config.predict.limit or len(source), len(source))
+  see = answer.as_seen(task)
 
   def loader(index):
     def load():
@@ -208,7 +220,7 @@ def split_items(
       batch = {key: value[None] for key, value in fields.items()}
       truth = {key: batch[key] for key in task.fields}
       drawn = task.render(batch, truth)["truth"][0]
-      return fields["image"], {"truth": drawn}
+      return see(fields["image"], index), {"truth": drawn}
 
     return load
 

@@ -27,7 +27,8 @@ def summarize(
     depth: levels of the module tree that have lines of their own.
   """
   image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
-  counted = cost.count(model, *task.inputs({"image": image}))
+  inputs = jax.eval_shape(lambda x: task.inputs({"image": x}), image)
+  counted = cost.count(model, *inputs)
   params = _parameters(model, task, image)
   groups: dict[str, list[Any]] = {}
   for row in counted.rows:

@@ -23,6 +23,7 @@ IGNORE = 255  # the label of a pixel that neither trains nor counts
 # key: (dtype, shape, meaning and unit)
 BATCH_KEYS: dict[str, tuple[str, str, str]] = {
   "image": ("float32", "(b, h, w, 3)", "RGB in [0, 1]"),
+  "noisy": ("float32", "(b, h, w, 3)", "image with noise, as a task made it"),
   "label": ("int32", "(b, h, w)", "class id; 255 = ignore"),
   "instance": ("int32", "(b, h, w)", "instance id; 0 = none"),
   "depth": ("float32", "(b, h, w)", "z in metres; 0 = invalid"),
@@ -90,6 +91,15 @@ class Task(Protocol):
 
   Implementations are frozen dataclasses of pure functions; all but `metrics`
   and `render` run under jit. `batch` follows BATCH_KEYS.
+
+  `registry` names the losses that a config may choose. What `prepare` draws
+  for an example depends on the key and the example's `_id` alone, for
+  evaluation calls it too, with one key. A task may also have
+    compose(pred, image): the answer, from what `predict` said and the picture
+      (b, h, w, 3) that the network saw; for answers that need the picture.
+    alters = True: the network sees another picture than the data set's.
+    coarse = True: heads may be smaller than the image: `loss` shrinks the
+      truth and `compose` enlarges the answer.
   """
 
   @property

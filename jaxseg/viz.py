@@ -151,6 +151,23 @@ def normal_colors(normal: np.ndarray) -> np.ndarray:
   return np.where(valid, picture, INVALID).astype(np.uint8)
 
 
+def to_bytes(image: np.ndarray) -> np.ndarray:
+  """[0, 1] (..., h, w, 1 or 3) -> uint8 RGB (..., h, w, 3)."""
+  image = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+  return image.repeat(3, -1) if image.shape[-1] == 1 else image
+
+
+def error_colors(
+  image: np.ndarray, true: np.ndarray, high: float = 0.25
+) -> np.ndarray:
+  """Where two uint8 (h, w, 3) images differ: turbo, blue is equal.
+
+  Red is a mean difference of the channels of `high`, as a share of 255.
+  """
+  error = np.abs(image.astype(np.float32) - true).mean(-1) / 255
+  return _turbo(error / high)
+
+
 def contact_sheet(
   rows: Sequence[Sequence[np.ndarray]],
   titles: Sequence[str],

@@ -40,6 +40,7 @@ CASES = [
 # The others run among the slow tests.
 SOON = {
   "deeplabv3_resnet50_cityscapes",
+  "denoise_scenes",
   "fcn8s_cityscapes",
   "lite0_camvid:linknet",
   "unet_camvid",

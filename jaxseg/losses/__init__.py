@@ -2,7 +2,9 @@
 
 `LOSSES[name](logits, label, *, mask=None, **options)` for label maps,
 `DEPTH_LOSSES[name](pred, depth, *, mask=None, **options)` for positive maps in
-which 0 (or less, or NaN) means that nothing was measured.
+which 0 (or less, or NaN) means that nothing was measured,
+`IMAGE_LOSSES[name](pred, image, *, valid=None, mask=None, **options)` for
+images in [0, 1], (b, h, w, c), every channel of a pixel one element.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from jaxseg.types import Mean
 
 __all__ = [
   "DEPTH_LOSSES",
+  "IMAGE_LOSSES",
   "LOSSES",
   "berhu",
   "binary_cross_entropy",
@@ -62,4 +65,11 @@ DEPTH_LOSSES: dict[str, Callable[..., Mean]] = {
   "huber": _where_measured(huber),
   "berhu": _where_measured(berhu),
   "silog": _where_measured(silog),
+}
+
+IMAGE_LOSSES: dict[str, Callable[..., Mean]] = {
+  "l1": l1,
+  "l2": l2,
+  # Linear from a tenth of the range on: no error in [0, 1] reaches the 1.
+  "huber": functools.partial(huber, delta=0.1),
 }

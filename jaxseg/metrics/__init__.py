@@ -1,6 +1,8 @@
 """Metrics: triples (init, update, result) over a whole set, see types."""
 
+from jaxseg.metrics.chroma import chroma
 from jaxseg.metrics.confusion import confusion
 from jaxseg.metrics.depth import depth
+from jaxseg.metrics.image import image
 
-__all__ = ["confusion", "depth"]
+__all__ = ["chroma", "confusion", "depth", "image"]

@@ -43,6 +43,7 @@ class Depth:
   name = "depth"
   best = ("abs_rel", "min")
   blended = "value"
+  registry = DEPTH_LOSSES
 
   @property
   def outputs(self) -> dict[str, int]:

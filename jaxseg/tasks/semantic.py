@@ -48,6 +48,7 @@ class Semantic:
   name = "semantic"
   best = ("miou", "max")
   blended = "probability"
+  registry = LOSSES
 
   @property
   def outputs(self) -> dict[str, int]:

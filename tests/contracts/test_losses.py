@@ -41,6 +41,14 @@ def _depth(name, **options):
   return pred, depth, lambda x, t, m: loss(x, t, mask=m, **options)
 
 
+def _image(name):
+  image = RNG.random((B, H, W, 3)).astype(np.float32)
+  image[HOLE] = 255
+  pred = RNG.random((B, H, W, 3)).astype(np.float32)
+  loss = losses.IMAGE_LOSSES[name]
+  return pred, image, lambda x, t, m: loss(x, t, valid=t < 255, mask=m)
+
+
 CASES = {
   **{name: _semantic(name) for name in losses.LOSSES},
   "cross_entropy, weights": _semantic(
@@ -52,6 +60,7 @@ CASES = {
   "binary_cross_entropy": _binary("binary_cross_entropy"),
   "sigmoid_focal": _binary("sigmoid_focal"),
   **{f"depth {name}": _depth(name) for name in losses.DEPTH_LOSSES},
+  **{f"image {name}": _image(name) for name in losses.IMAGE_LOSSES},
   "depth silog, root": _depth("silog", root=True, unbiased=True),
 }
 
