@@ -22,7 +22,7 @@ from jaxseg.data import audit as audit_lib
 from jaxseg.data import decode, folder, pipeline, sources, transforms
 from jaxseg.data.spec import DATASETS
 from jaxseg.experiment import Experiment, Split
-from jaxseg.losses import DEPTH_LOSSES, LOSSES
+from jaxseg.losses import DEPTH_LOSSES, LOSSES, NORMAL_LOSSES
 from jaxseg.naming import construct, given, lookup
 from jaxseg.tasks import TASKS
 from jaxseg.types import UserError
@@ -36,6 +36,12 @@ FOLDER_KEYS = (
   "colors",
   "split_dir",
 )
+# Task -> its losses, of which config.task.losses names some.
+TASK_LOSSES = {
+  "semantic": LOSSES,
+  "depth": DEPTH_LOSSES,
+  "normals": NORMAL_LOSSES,
+}
 CROSS_ENTROPY_KEYS = (
   "label_smoothing",
   "class_weights",
@@ -123,7 +129,7 @@ def make_task(config: ConfigDict, spec: Any) -> Any:
       if key in section:
         section[key] = _per_class(section[key], key, least, spec.num_classes)
   if "losses" in kwargs:
-    registry = LOSSES if semantic else DEPTH_LOSSES
+    registry = TASK_LOSSES[config.task.name]
     kwargs["losses"] = parse_losses(kwargs["losses"], options, registry)
   elif options:
     kwargs["losses"] = (("cross_entropy", 1.0, tuple(sorted(options.items()))),)

@@ -32,7 +32,7 @@ from jaxseg.types import UserError
 Prediction = Mapping[str, np.ndarray]
 Render = Callable[[np.ndarray, Prediction], dict[str, np.ndarray]]
 
-TITLES = {"overlay": "prediction", "depth": "prediction"}  # on the sheet
+TITLES = dict.fromkeys(("overlay", "depth", "normal"), "prediction")  # on sheet
 AHEAD = 3  # images read before their turn
 LISTED = 20  # failures spelled out in the error
 

@@ -2,7 +2,8 @@
 
 `LOSSES[name](logits, label, *, mask=None, **options)` for label maps,
 `DEPTH_LOSSES[name](pred, depth, *, mask=None, **options)` for positive maps in
-which 0 (or less, or NaN) means that nothing was measured.
+which 0 (or less, or NaN) means that nothing was measured,
+`NORMAL_LOSSES[name](pred, normal, *, mask=None)` for vectors, 0 where unknown.
 """
 
 from __future__ import annotations
@@ -16,20 +17,25 @@ import jax.numpy as jnp
 from jaxseg.losses.cross_entropy import binary_cross_entropy, cross_entropy
 from jaxseg.losses.dice import dice
 from jaxseg.losses.focal import focal, sigmoid_focal
+from jaxseg.losses.normals import angular, cosine, negative_dot
 from jaxseg.losses.regression import berhu, huber, l1, l2, silog
 from jaxseg.types import Mean
 
 __all__ = [
   "DEPTH_LOSSES",
   "LOSSES",
+  "NORMAL_LOSSES",
+  "angular",
   "berhu",
   "binary_cross_entropy",
+  "cosine",
   "cross_entropy",
   "dice",
   "focal",
   "huber",
   "l1",
   "l2",
+  "negative_dot",
   "sigmoid_focal",
   "silog",
 ]
@@ -62,4 +68,10 @@ DEPTH_LOSSES: dict[str, Callable[..., Mean]] = {
   "huber": _where_measured(huber),
   "berhu": _where_measured(berhu),
   "silog": _where_measured(silog),
+}
+
+NORMAL_LOSSES: dict[str, Callable[..., Mean]] = {
+  "cosine": cosine,
+  "dot": negative_dot,
+  "angular": angular,
 }
