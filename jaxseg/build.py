@@ -284,6 +284,8 @@ def experiment(config: ConfigDict, with_data: bool = True) -> Experiment:
     )
 
   def audit() -> Any:
+    if config.audit and "depth" in keys:
+      audit_lib.audit_depth(source, decoder, task.min_m, task.max_m)
     if not config.audit or "label" not in keys:
       return None
     return audit_lib.audit_labels(source, decoder, spec.classes)

@@ -22,7 +22,7 @@ def get_config() -> ConfigDict:
   c.devices = 0  # how many to use; 0: all
   c.log_every = 20  # steps per line of metrics.jsonl
   c.tensorboard = True  # event files under WORKDIR/tensorboard
-  c.audit = True  # class histogram of the training labels before step 1
+  c.audit = True  # look at the training labels, or depth, before step 1
 
   c.data = ConfigDict()
   c.data.name = "scenes"  # scenes, pets, camvid, cityscapes, folder
@@ -46,11 +46,14 @@ def get_config() -> ConfigDict:
   c.data.val_fraction = 0.1  # without split_dir: held out, seeded by `seed`
 
   c.task = ConfigDict()
-  c.task.name = "semantic"  # semantic, depth, denoising
+  c.task.name = "semantic"  # semantic, depth, normals, denoising
   c.task.losses = config_dict.placeholder(tuple)  # names, or 'dice*0.5'
   c.task.aux_weight = config_dict.placeholder(float)
   c.task.min_m = config_dict.placeholder(float)  # depth: nearest, metres
   c.task.max_m = config_dict.placeholder(float)  # depth: farthest, metres
+  c.task.crop = config_dict.placeholder(str)  # depth metrics: none, garg ..
+  c.task.average = config_dict.placeholder(str)  # depth metrics: pixels, images
+  c.task.median_scaling = config_dict.placeholder(bool)  # depth metrics
   # denoising: gaussian, salt_pepper, pixels, patches (hidden ones)
   c.task.noise = config_dict.placeholder(str)
   # Deviation in units of [0, 1], such as 25/255, or share of pixels.

@@ -32,7 +32,8 @@ from jaxseg.types import UserError
 Prediction = Mapping[str, np.ndarray]
 Render = Callable[[np.ndarray, Prediction], dict[str, np.ndarray]]
 
-TITLES = dict.fromkeys(("overlay", "depth", "image"), "prediction")  # on sheets
+# Of pictures, on the contact sheet.
+TITLES = dict.fromkeys(("overlay", "depth", "normal", "image"), "prediction")
 AHEAD = 3  # images read before their turn
 LISTED = 20  # failures spelled out in the error
 

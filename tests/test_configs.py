@@ -48,6 +48,7 @@ SOON = {
   "unet_pets",
   "unet_scenes",
   "unet_scenes_depth",
+  "unet_scenes_normals",
 }
 RUNS = [
   pytest.param(
@@ -113,6 +114,7 @@ COUNTS = {
   "unet_pets_34m": 34_513_475,
   "unet_scenes": unet_count(16, 8),
   "unet_scenes_depth": unet_count(16, 1),
+  "unet_scenes_normals": unet_count(16, 3),
 }
 
 
@@ -144,6 +146,7 @@ class Miniature:
       "image": cv2.imencode(".png", image)[1].tobytes(),
       "label": cv2.imencode(".png", mask)[1].tobytes(),
       "depth": rng.uniform(1, 20, (40, 48)).astype(np.float32),
+      "normal": np.full((40, 48, 3), [0, 0.6, -0.8], np.float32),
     }
     return {key: fields[key] for key in self.keys}
 

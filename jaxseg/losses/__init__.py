@@ -3,6 +3,7 @@
 `LOSSES[name](logits, label, *, mask=None, **options)` for label maps,
 `DEPTH_LOSSES[name](pred, depth, *, mask=None, **options)` for positive maps in
 which 0 (or less, or NaN) means that nothing was measured,
+`NORMAL_LOSSES[name](pred, normal, *, mask=None)` for vectors, 0 where unknown,
 `IMAGE_LOSSES[name](pred, image, *, valid=None, mask=None, **options)` for
 images in [0, 1], (b, h, w, c), every channel of a pixel one element.
 """
@@ -18,6 +19,7 @@ import jax.numpy as jnp
 from jaxseg.losses.cross_entropy import binary_cross_entropy, cross_entropy
 from jaxseg.losses.dice import dice
 from jaxseg.losses.focal import focal, sigmoid_focal
+from jaxseg.losses.normals import angular, cosine, negative_dot
 from jaxseg.losses.regression import berhu, huber, l1, l2, silog
 from jaxseg.types import Mean
 
@@ -25,14 +27,18 @@ __all__ = [
   "DEPTH_LOSSES",
   "IMAGE_LOSSES",
   "LOSSES",
+  "NORMAL_LOSSES",
+  "angular",
   "berhu",
   "binary_cross_entropy",
+  "cosine",
   "cross_entropy",
   "dice",
   "focal",
   "huber",
   "l1",
   "l2",
+  "negative_dot",
   "sigmoid_focal",
   "silog",
 ]
@@ -72,4 +78,10 @@ IMAGE_LOSSES: dict[str, Callable[..., Mean]] = {
   "l2": l2,
   # Linear from a tenth of the range on: no error in [0, 1] reaches the 1.
   "huber": functools.partial(huber, delta=0.1),
+}
+
+NORMAL_LOSSES: dict[str, Callable[..., Mean]] = {
+  "cosine": cosine,
+  "dot": negative_dot,
+  "angular": angular,
 }

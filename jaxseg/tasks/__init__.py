@@ -2,6 +2,12 @@
 
 from jaxseg.tasks.denoising import Denoising
 from jaxseg.tasks.depth import Depth
+from jaxseg.tasks.normals import Normals
 from jaxseg.tasks.semantic import Semantic
 
-TASKS = {"semantic": Semantic, "depth": Depth, "denoising": Denoising}
+TASKS = {
+  "semantic": Semantic,
+  "depth": Depth,
+  "normals": Normals,
+  "denoising": Denoising,
+}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxseg import answer
-from jaxseg.tasks import TASKS, Denoising, Depth, Semantic
+from jaxseg.tasks import TASKS, Denoising, Depth, Normals, Semantic
 from jaxseg.types import IGNORE, Task
 
 CLASSES = ("a", "b", "c")
@@ -36,13 +36,30 @@ def depth(rng, image):
   return task, batch, unused, {"depth": jnp.asarray(z)[..., None]}
 
 
+def normals(rng, image):
+  losses = (("cosine", 1.0, ()), ("angular", 0.5, ()))
+  normal = rng.normal(size=(4, 6, 7, 3))
+  normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
+  normal = normal.astype(np.float32)
+  normal[0, :2] = 0  # no truth
+  batch = {"normal": jnp.asarray(normal)}
+  # The network's output is added to the wall seen from the front.
+  perfect = 8 * jnp.asarray(normal) - jnp.array([0.0, 0.0, -1.0])
+  return Normals(losses), batch, (normal == 0).all(-1), {"normal": perfect}
+
+
 def denoising(rng, image):
   nothing = np.zeros((4, 6, 7), bool)
   task = Denoising(losses=(("l1", 1.0, ()), ("l2", 1.0, ())))
   return task, {}, nothing, {"image": image}
 
 
-CASES = {"semantic": semantic, "depth": depth, "denoising": denoising}
+CASES = {
+  "semantic": semantic,
+  "depth": depth,
+  "normals": normals,
+  "denoising": denoising,
+}
 IDEAL = {"psnr": 100.0}  # of what has no best value of 0 or 1
 
 
@@ -146,7 +163,10 @@ def test_flip_commutes_with_predict(case):
   task, _, _, _, out = case
   a, b = task.predict(task.flip(out)), task.predict(out)
   for key in a:
-    np.testing.assert_array_equal(a[key], jnp.flip(b[key], axis=2))
+    mirrored = jnp.flip(b[key], axis=2)
+    if key == "normal":  # what pointed right points left
+      mirrored = mirrored * jnp.array([-1.0, 1.0, 1.0])
+    np.testing.assert_array_equal(a[key], mirrored)
 
 
 def test_pictures_are_uint8_at_the_size_of_the_image(case):
