@@ -2,7 +2,8 @@
 
 `LOSSES[name](logits, label, *, mask=None, **options)` for label maps,
 `DEPTH_LOSSES[name](pred, depth, *, mask=None, **options)` for positive maps in
-which 0 (or less, or NaN) means that nothing was measured.
+which 0 (or less, or NaN) means that nothing was measured. Those of keypoints
+are called by their task alone, see `losses.keypoints`.
 """
 
 from __future__ import annotations
@@ -16,6 +17,12 @@ import jax.numpy as jnp
 from jaxseg.losses.cross_entropy import binary_cross_entropy, cross_entropy
 from jaxseg.losses.dice import dice
 from jaxseg.losses.focal import focal, sigmoid_focal
+from jaxseg.losses.keypoints import (
+  coordinate_l2,
+  coordinate_smooth_l1,
+  heatmap_mse,
+  position_cross_entropy,
+)
 from jaxseg.losses.regression import berhu, huber, l1, l2, silog
 from jaxseg.types import Mean
 
@@ -24,12 +31,16 @@ __all__ = [
   "LOSSES",
   "berhu",
   "binary_cross_entropy",
+  "coordinate_l2",
+  "coordinate_smooth_l1",
   "cross_entropy",
   "dice",
   "focal",
+  "heatmap_mse",
   "huber",
   "l1",
   "l2",
+  "position_cross_entropy",
   "sigmoid_focal",
   "silog",
 ]
