@@ -2,5 +2,6 @@
 
 from jaxseg.metrics.confusion import confusion
 from jaxseg.metrics.depth import depth
+from jaxseg.metrics.keypoints import nme, oks, pck
 
-__all__ = ["confusion", "depth"]
+__all__ = ["confusion", "depth", "nme", "oks", "pck"]
