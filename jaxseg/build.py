@@ -20,9 +20,9 @@ from ml_collections import ConfigDict
 from jaxseg import inference, mesh, networks, optim
 from jaxseg.data import audit as audit_lib
 from jaxseg.data import decode, folder, pipeline, sources, transforms
-from jaxseg.data.spec import DATASETS
+from jaxseg.data.spec import DATASETS, points_of
 from jaxseg.experiment import Experiment, Split
-from jaxseg.losses import DEPTH_LOSSES, LOSSES
+from jaxseg.losses import DEPTH_LOSSES, KEYPOINT_LOSSES, LOSSES
 from jaxseg.naming import construct, given, lookup
 from jaxseg.tasks import TASKS
 from jaxseg.types import UserError
@@ -123,13 +123,20 @@ def make_task(config: ConfigDict, spec: Any) -> Any:
       if key in section:
         section[key] = _per_class(section[key], key, least, spec.num_classes)
   if "losses" in kwargs:
-    registry = LOSSES if semantic else DEPTH_LOSSES
+    method = kwargs.get("method", next(iter(KEYPOINT_LOSSES)))
+    registry = {
+      "semantic": LOSSES,
+      "depth": DEPTH_LOSSES,
+      "keypoints": KEYPOINT_LOSSES.get(method, {}),
+    }[config.task.name]
     kwargs["losses"] = parse_losses(kwargs["losses"], options, registry)
   elif options:
     kwargs["losses"] = (("cross_entropy", 1.0, tuple(sorted(options.items()))),)
   fixed = {}
   if semantic:
     fixed = {"classes": spec.classes, "palette": spec.palette}
+  if config.task.name == "keypoints":
+    fixed = points_of(spec)
   return construct(factory, kwargs, fixed, "task")
 
 

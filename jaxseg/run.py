@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 
 import jax
+import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 from rich.console import Console
@@ -22,7 +23,7 @@ from jaxseg import export as export_lib
 from jaxseg import predict as predict_lib
 from jaxseg import summary as summary_lib
 from jaxseg import train as train_lib
-from jaxseg.data import decode, geometry, prepare, sources
+from jaxseg.data import decode, geometry, prepare, sources, transforms
 from jaxseg.experiment import Experiment
 from jaxseg.state import State
 from jaxseg.types import UserError
@@ -194,17 +195,24 @@ def predict(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
 def split_items(
   config: ConfigDict, built: Experiment, split: str
 ) -> list[predict_lib.Item]:
-  """Examples of a split at their own size, with pictures of their truth."""
+  """Examples of a split at their own size, with pictures of their truth.
+
+  Where evaluation sees the crop around one person, so does this.
+  """
   task = built.task
   spec = build.dataset(config)
   keys = ("image", *task.fields)
   source = sources.open_source(spec, split, config.data.data_dir, keys)
   decoder = decode.decoder_of(spec)
   count = min(config.predict.limit or len(source), len(source))
+  crop = transforms.parse(
+    config.data.eval if "person" in config.data.eval else "", built.size
+  )
 
   def loader(index):
     def load():
       fields = decoder(source[index], lambda: source.name_of(index))
+      fields = crop(fields, np.random.default_rng(0))
       batch = {key: value[None] for key, value in fields.items()}
       truth = {key: batch[key] for key in task.fields}
       drawn = task.render(batch, truth)["truth"][0]
@@ -228,10 +236,13 @@ def native_predict(config: ConfigDict, built: Experiment):
   forward = inference.build_forward(
     built.model, built.task, build.make_inference(config)
   )
-  keeps_scale = "resize" not in config.data.eval
+  per_pixel = getattr(built.task, "per_pixel", True)
+  make = native.native if per_pixel else native.points
+  resized = ("resize", "person")  # its crops too have the size of training
+  keeps_scale = not any(name in config.data.eval for name in resized)
   if keeps_scale or config.inference.mode != "whole":
-    return native.native(forward, built.task)
-  return native.native(
+    return make(forward, built.task)
+  return make(
     forward,
     built.task,
     built.size,

@@ -2,8 +2,9 @@
 
 `LOSSES[name](logits, label, *, mask=None, **options)` for label maps,
 `DEPTH_LOSSES[name](pred, depth, *, mask=None, **options)` for positive maps in
-which 0 (or less, or NaN) means that nothing was measured. Those of keypoints
-are called by their task alone, see `losses.keypoints`.
+which 0 (or less, or NaN) means that nothing was measured;
+`KEYPOINT_LOSSES[method][name](pred, target, *, weight, mask=None, **options)`
+for keypoints as maps, as positions and as coordinates.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from jaxseg.types import Mean
 
 __all__ = [
   "DEPTH_LOSSES",
+  "KEYPOINT_LOSSES",
   "LOSSES",
   "berhu",
   "binary_cross_entropy",
@@ -73,4 +75,11 @@ DEPTH_LOSSES: dict[str, Callable[..., Mean]] = {
   "huber": _where_measured(huber),
   "berhu": _where_measured(berhu),
   "silog": _where_measured(silog),
+}
+
+# By method of tasks.keypoints; the first of each is its default.
+KEYPOINT_LOSSES: dict[str, dict[str, Callable[..., Mean]]] = {
+  "heatmap": {"mse": heatmap_mse},
+  "one_hot": {"softmax": position_cross_entropy},
+  "direct": {"smooth_l1": coordinate_smooth_l1, "l2": coordinate_l2},
 }

@@ -1,6 +1,7 @@
 """Tasks: what varies from one kind of dense prediction to another."""
 
 from jaxseg.tasks.depth import Depth
+from jaxseg.tasks.keypoints import Keypoints
 from jaxseg.tasks.semantic import Semantic
 
-TASKS = {"semantic": Semantic, "depth": Depth}
+TASKS = {"semantic": Semantic, "depth": Depth, "keypoints": Keypoints}
