@@ -127,7 +127,7 @@ def make_task(config: ConfigDict, spec: Any) -> Any:
     registry = {
       "semantic": LOSSES,
       "depth": DEPTH_LOSSES,
-      "keypoints": KEYPOINT_LOSSES.get(method, {}),
+      "keypoints": lookup(KEYPOINT_LOSSES, method, "config.task.method"),
     }[config.task.name]
     kwargs["losses"] = parse_losses(kwargs["losses"], options, registry)
   elif options:
