@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from jaxseg import inference, mesh, networks, optim
 from jaxseg.data import audit as audit_lib
 from jaxseg.data import decode, folder, pipeline, sources, transforms
-from jaxseg.data.spec import DATASETS
+from jaxseg.data.spec import DATASETS, points_of
 from jaxseg.experiment import Experiment, Split
 from jaxseg.naming import construct, given, lookup
 from jaxseg.tasks import TASKS
@@ -129,6 +129,8 @@ def make_task(config: ConfigDict, spec: Any) -> Any:
   fixed = {}
   if semantic:
     fixed = {"classes": spec.classes, "palette": spec.palette}
+  if config.task.name == "keypoints":
+    fixed = points_of(spec)
   return construct(factory, kwargs, fixed, "task")
 
 

@@ -25,12 +25,15 @@ def get_config() -> ConfigDict:
   c.audit = True  # look at the training labels, or depth, before step 1
 
   c.data = ConfigDict()
-  c.data.name = "scenes"  # scenes, pets, camvid, cityscapes, folder
+  c.data.name = "scenes"  # scenes, pets, camvid, cityscapes, faces,
+  # lsp, folder
   c.data.data_dir = config_dict.placeholder(str)  # TFDS directory
   c.data.size = (128, 128)  # (h, w) that the network works at
   c.data.batch_size = 16  # global
   c.data.augment = "resize|flip"  # training transforms
-  c.data.eval = "resize"  # 'resize' stretches to size, 'pad' keeps the scale
+  # 'resize' stretches to size, 'pad' keeps the scale, 'person' is the crop
+  # around the largest person (task keypoints).
+  c.data.eval = "resize"
   c.data.train_split = config_dict.placeholder(str)  # TFDS expressions that
   c.data.val_split = config_dict.placeholder(str)  # replace the data set's
   c.data.test_split = config_dict.placeholder(str)  # own
@@ -46,7 +49,8 @@ def get_config() -> ConfigDict:
   c.data.val_fraction = 0.1  # without split_dir: held out, seeded by `seed`
 
   c.task = ConfigDict()
-  c.task.name = "semantic"  # semantic, depth, normals, denoising
+  # semantic, depth, normals, denoising, keypoints
+  c.task.name = "semantic"
   c.task.losses = config_dict.placeholder(tuple)  # names, or 'dice*0.5'
   c.task.aux_weight = config_dict.placeholder(float)
   c.task.min_m = config_dict.placeholder(float)  # depth: nearest, metres
@@ -62,6 +66,12 @@ def get_config() -> ConfigDict:
   c.task.residual = config_dict.placeholder(bool)  # predicts the noise (DnCNN)
   # Of each class's probability before the argmax; to be chosen on val.
   c.task.decision_weights = config_dict.placeholder(tuple)
+  # keypoints:
+  c.task.method = config_dict.placeholder(str)  # heatmap, one_hot, direct
+  c.task.stride = config_dict.placeholder(int)  # pixels a side of a map's cell
+  c.task.sigma = config_dict.placeholder(float)  # of the Gaussians, in cells
+  c.task.decode = config_dict.placeholder(str)  # argmax, quarter, soft
+  c.task.alpha = config_dict.placeholder(float)  # PCK: share of the length
   # cross_entropy:
   c.task.label_smoothing = config_dict.placeholder(float)
   c.task.class_weights = config_dict.placeholder(tuple)  # one per class
@@ -109,12 +119,12 @@ def get_config() -> ConfigDict:
   c.model.pyramid_width = config_dict.placeholder(int)  # fpn
   c.model.merge = config_dict.placeholder(str)  # kit's fpn: add, cat
   c.model.context = config_dict.placeholder(str)  # dilated_vgg: basic, large
-  c.model.grid = config_dict.placeholder(int)  # hypercolumn
+  c.model.grid = config_dict.placeholder(int)  # hypercolumn, regressor
   c.model.patch = config_dict.placeholder(int)  # patch: pixels a side
   c.model.border = config_dict.placeholder(str)  # patch
   c.model.kernel = config_dict.placeholder(int)  # segnet_basic, farabet ...
   c.model.levels = config_dict.placeholder(int)  # farabet
-  c.model.hidden = config_dict.placeholder(int)  # farabet
+  c.model.hidden = config_dict.placeholder(int)  # farabet, regressor
   c.model.instances = config_dict.placeholder(int)  # pinheiro
   c.model.code = config_dict.placeholder(int)  # autoencoder: channels
   c.model.linear = config_dict.placeholder(bool)  # autoencoder

@@ -5,7 +5,9 @@
 which 0 (or less, or NaN) means that nothing was measured,
 `NORMAL_LOSSES[name](pred, normal, *, mask=None)` for vectors, 0 where unknown,
 `IMAGE_LOSSES[name](pred, image, *, valid=None, mask=None, **options)` for
-images in [0, 1], (b, h, w, c), every channel of a pixel one element.
+images in [0, 1], (b, h, w, c), every channel of a pixel one element;
+`KEYPOINT_LOSSES[method][name](pred, target, *, weight, mask=None, **options)`
+for keypoints as maps, as positions and as coordinates.
 """
 
 from __future__ import annotations
@@ -19,6 +21,12 @@ import jax.numpy as jnp
 from jaxseg.losses.cross_entropy import binary_cross_entropy, cross_entropy
 from jaxseg.losses.dice import dice
 from jaxseg.losses.focal import focal, sigmoid_focal
+from jaxseg.losses.keypoints import (
+  coordinate_l2,
+  coordinate_smooth_l1,
+  heatmap_mse,
+  position_cross_entropy,
+)
 from jaxseg.losses.normals import angular, cosine, negative_dot
 from jaxseg.losses.regression import berhu, huber, l1, l2, silog
 from jaxseg.types import Mean
@@ -26,19 +34,24 @@ from jaxseg.types import Mean
 __all__ = [
   "DEPTH_LOSSES",
   "IMAGE_LOSSES",
+  "KEYPOINT_LOSSES",
   "LOSSES",
   "NORMAL_LOSSES",
   "angular",
   "berhu",
   "binary_cross_entropy",
+  "coordinate_l2",
+  "coordinate_smooth_l1",
   "cosine",
   "cross_entropy",
   "dice",
   "focal",
+  "heatmap_mse",
   "huber",
   "l1",
   "l2",
   "negative_dot",
+  "position_cross_entropy",
   "sigmoid_focal",
   "silog",
 ]
@@ -84,4 +97,11 @@ NORMAL_LOSSES: dict[str, Callable[..., Mean]] = {
   "cosine": cosine,
   "dot": negative_dot,
   "angular": angular,
+}
+
+# By method of tasks.keypoints; the first of each is its default.
+KEYPOINT_LOSSES: dict[str, dict[str, Callable[..., Mean]]] = {
+  "heatmap": {"mse": heatmap_mse},
+  "one_hot": {"softmax": position_cross_entropy},
+  "direct": {"smooth_l1": coordinate_smooth_l1, "l2": coordinate_l2},
 }

@@ -2,6 +2,7 @@
 
 from jaxseg.tasks.denoising import Denoising
 from jaxseg.tasks.depth import Depth
+from jaxseg.tasks.keypoints import Keypoints
 from jaxseg.tasks.normals import Normals
 from jaxseg.tasks.semantic import Semantic
 
@@ -10,4 +11,5 @@ TASKS = {
   "depth": Depth,
   "normals": Normals,
   "denoising": Denoising,
+  "keypoints": Keypoints,
 }
