@@ -46,7 +46,11 @@ def test_losses_are_those_of_the_method():
     ("pets", {}, r"'pets' has no keypoints: .* scenes, faces, lsp"),
     ("lsp", {"method": "heatmaps"}, r"'heatmaps' is not known"),
     ("lsp", {"method": "no", "losses": ("mse",)}, r"task\.method = 'no'"),
-    ("lsp", {"losses": ("softmax",)}, r"'softmax', which is no loss of .* expected mse"),
+    (
+      "lsp",
+      {"losses": ("softmax",)},
+      r"'softmax', which is no loss of .* expected mse",
+    ),
     ("lsp", {"min_m": 1.0}, r"min_m is not an option of Keypoints"),
     ("lsp", {"stride": -4}, r"task\.stride = -4"),
   ],
