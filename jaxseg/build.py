@@ -22,7 +22,13 @@ from jaxseg.data import audit as audit_lib
 from jaxseg.data import decode, folder, pipeline, sources, transforms
 from jaxseg.data.spec import DATASETS
 from jaxseg.experiment import Experiment, Split
-from jaxseg.losses import DEPTH_LOSSES, LOSSES, NORMAL_LOSSES
+from jaxseg.losses import (
+  BIN_LOSSES,
+  DEPTH_LOSSES,
+  LOSSES,
+  NORMAL_LOSSES,
+  ORDINAL_LOSSES,
+)
 from jaxseg.naming import construct, given, lookup
 from jaxseg.tasks import TASKS
 from jaxseg.types import UserError
@@ -40,6 +46,8 @@ FOLDER_KEYS = (
 TASK_LOSSES = {
   "semantic": LOSSES,
   "depth": DEPTH_LOSSES,
+  "depth_bins": {**BIN_LOSSES, **DEPTH_LOSSES},
+  "depth_ordinal": ORDINAL_LOSSES,
   "normals": NORMAL_LOSSES,
 }
 CROSS_ENTROPY_KEYS = (

@@ -46,7 +46,7 @@ def get_config() -> ConfigDict:
   c.data.val_fraction = 0.1  # without split_dir: held out, seeded by `seed`
 
   c.task = ConfigDict()
-  c.task.name = "semantic"  # semantic, depth, normals
+  c.task.name = "semantic"  # jaxseg.tasks.TASKS
   c.task.losses = config_dict.placeholder(tuple)  # names, or 'dice*0.5'
   c.task.aux_weight = config_dict.placeholder(float)
   c.task.min_m = config_dict.placeholder(float)  # depth: nearest, metres
@@ -54,6 +54,11 @@ def get_config() -> ConfigDict:
   c.task.crop = config_dict.placeholder(str)  # depth metrics: none, garg ..
   c.task.average = config_dict.placeholder(str)  # depth metrics: pixels, images
   c.task.median_scaling = config_dict.placeholder(bool)  # depth metrics
+  c.task.bins = config_dict.placeholder(int)  # depth_bins, depth_ordinal
+  c.task.spacing = config_dict.placeholder(str)  # of bins: sid, uniform
+  c.task.decode = config_dict.placeholder(
+    str
+  )  # depth_bins: expectation, argmax
   # Of each class's probability before the argmax; to be chosen on val.
   c.task.decision_weights = config_dict.placeholder(tuple)
   # cross_entropy:

@@ -1,7 +1,15 @@
 """Tasks: what varies from one kind of dense prediction to another."""
 
 from jaxseg.tasks.depth import Depth
+from jaxseg.tasks.depth_bins import DepthBins
+from jaxseg.tasks.depth_ordinal import DepthOrdinal
 from jaxseg.tasks.normals import Normals
 from jaxseg.tasks.semantic import Semantic
 
-TASKS = {"semantic": Semantic, "depth": Depth, "normals": Normals}
+TASKS = {
+  "semantic": Semantic,
+  "depth": Depth,
+  "depth_bins": DepthBins,
+  "depth_ordinal": DepthOrdinal,
+  "normals": Normals,
+}

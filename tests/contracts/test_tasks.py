@@ -5,7 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxseg.tasks import TASKS, Depth, Normals, Semantic
+from jaxseg.ops import bins as binning
+from jaxseg.tasks import (
+  TASKS,
+  Depth,
+  DepthBins,
+  DepthOrdinal,
+  Normals,
+  Semantic,
+)
 from jaxseg.types import IGNORE, Task
 
 CLASSES = ("a", "b", "c")
@@ -47,7 +55,38 @@ def normals(rng):
   return Normals(losses), batch, (normal == 0).all(-1), {"normal": perfect}
 
 
-CASES = {"semantic": semantic, "depth": depth, "normals": normals}
+def centred(task, rng):
+  """Depths that are centres of the task's bins; their bins; unused pixels."""
+  bins = rng.integers(0, task.bins, (4, 6, 7))
+  metres = binning.centres(task.edges)[bins].astype(np.float32)
+  metres[0, :2] = 0  # nothing measured
+  metres[1, 0] = 70  # beyond the range
+  unused = (metres == 0) | (metres == 70)
+  return {"depth": jnp.asarray(metres)}, bins, unused
+
+
+def depth_bins(rng):
+  losses = (("cross_entropy", 1.0, ()), ("l1", 0.1, ()))
+  task = DepthBins(0.5, 60.0, losses, bins=9)
+  batch, bins, unused = centred(task, rng)
+  return task, batch, unused, {"bins": 60.0 * jax.nn.one_hot(bins, 9)}
+
+
+def depth_ordinal(rng):
+  task = DepthOrdinal(0.5, 60.0, bins=9, spacing="uniform")
+  batch, bins, unused = centred(task, rng)
+  beyond = np.where(np.arange(9) < bins[..., None], 20.0, -20.0)
+  pairs = np.stack([-beyond, beyond], -1).reshape(4, 6, 7, 18)
+  return task, batch, unused, {"pairs": jnp.asarray(pairs, jnp.float32)}
+
+
+CASES = {
+  "semantic": semantic,
+  "depth": depth,
+  "depth_bins": depth_bins,
+  "depth_ordinal": depth_ordinal,
+  "normals": normals,
+}
 
 
 @pytest.fixture(params=sorted(TASKS))
