@@ -49,8 +49,7 @@ def get_config() -> ConfigDict:
   c.data.val_fraction = 0.1  # without split_dir: held out, seeded by `seed`
 
   c.task = ConfigDict()
-  # semantic, depth, normals, denoising, keypoints
-  c.task.name = "semantic"
+  c.task.name = "semantic"  # jaxseg.tasks.TASKS
   c.task.losses = config_dict.placeholder(tuple)  # names, or 'dice*0.5'
   c.task.aux_weight = config_dict.placeholder(float)
   c.task.min_m = config_dict.placeholder(float)  # depth: nearest, metres
@@ -58,6 +57,10 @@ def get_config() -> ConfigDict:
   c.task.crop = config_dict.placeholder(str)  # depth metrics: none, garg ..
   c.task.average = config_dict.placeholder(str)  # depth metrics: pixels, images
   c.task.median_scaling = config_dict.placeholder(bool)  # depth metrics
+  c.task.bins = config_dict.placeholder(int)  # depth_bins, depth_ordinal
+  c.task.spacing = config_dict.placeholder(str)  # of bins: sid, uniform
+  # depth_bins: expectation, argmax; keypoints: argmax, quarter, soft
+  c.task.decode = config_dict.placeholder(str)
   # denoising: gaussian, salt_pepper, pixels, patches (hidden ones)
   c.task.noise = config_dict.placeholder(str)
   # Deviation in units of [0, 1], such as 25/255, or share of pixels.
@@ -70,7 +73,6 @@ def get_config() -> ConfigDict:
   c.task.method = config_dict.placeholder(str)  # heatmap, one_hot, direct
   c.task.stride = config_dict.placeholder(int)  # pixels a side of a map's cell
   c.task.sigma = config_dict.placeholder(float)  # of the Gaussians, in cells
-  c.task.decode = config_dict.placeholder(str)  # argmax, quarter, soft
   c.task.alpha = config_dict.placeholder(float)  # PCK: share of the length
   # cross_entropy:
   c.task.label_smoothing = config_dict.placeholder(float)

@@ -49,6 +49,8 @@ SOON = {
   "unet_pets",
   "unet_scenes",
   "unet_scenes_depth",
+  "unet_scenes_depth_bins",
+  "unet_scenes_depth_ordinal",
   "unet_scenes_normals",
 }
 RUNS = [
@@ -128,6 +130,8 @@ COUNTS = {
   "unet_pets_34m": 34_513_475,
   "unet_scenes": unet_count(16, 8),
   "unet_scenes_depth": unet_count(16, 1),
+  "unet_scenes_depth_bins": unet_count(16, 64),
+  "unet_scenes_depth_ordinal": unet_count(16, 2 * 64),
   "unet_scenes_normals": unet_count(16, 3),
 }
 

@@ -49,6 +49,14 @@ def _image(name):
   return pred, image, lambda x, t, m: loss(x, t, valid=t < 255, mask=m)
 
 
+def _bins(name):
+  label = RNG.integers(0, K, (B, H, W))
+  label[HOLE] = 255  # beyond the bins
+  logits = RNG.normal(size=(B, H, W, K)).astype(np.float32)
+  loss = {**losses.BIN_LOSSES, **losses.ORDINAL_LOSSES}[name]
+  return logits, label, lambda x, t, m: loss(x, t, mask=m)
+
+
 def _normals(name):
   normal = RNG.normal(size=(B, H, W, 3)).astype(np.float32)
   normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
@@ -71,6 +79,8 @@ CASES = {
   **{f"depth {name}": _depth(name) for name in losses.DEPTH_LOSSES},
   **{f"image {name}": _image(name) for name in losses.IMAGE_LOSSES},
   "depth silog, root": _depth("silog", root=True, unbiased=True),
+  **{f"bins {name}": _bins(name) for name in losses.BIN_LOSSES},
+  **{f"bins {name}": _bins(name) for name in losses.ORDINAL_LOSSES},
   **{f"normals {name}": _normals(name) for name in losses.NORMAL_LOSSES},
 }
 

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from jaxseg import answer
-from jaxseg.tasks import TASKS, Denoising, Depth, Keypoints, Normals, Semantic
+from jaxseg.ops import bins as binning
+from jaxseg.tasks import (
+  TASKS,
+  Denoising,
+  Depth,
+  DepthBins,
+  DepthOrdinal,
+  Keypoints,
+  Normals,
+  Semantic,
+)
 from jaxseg.types import IGNORE, Task
 
 CLASSES = ("a", "b", "c")
@@ -59,6 +69,31 @@ def denoising(rng, image):
   return task, {}, nothing, {"image": image}
 
 
+def centred(task, rng):
+  """Depths that are centres of the task's bins; their bins; unused pixels."""
+  bins = rng.integers(0, task.bins, (4, 6, 7))
+  metres = binning.centres(task.edges)[bins].astype(np.float32)
+  metres[0, :2] = 0  # nothing measured
+  metres[1, 0] = 70  # beyond the range
+  unused = (metres == 0) | (metres == 70)
+  return {"depth": jnp.asarray(metres)}, bins, unused[..., None]
+
+
+def depth_bins(rng, image):
+  losses = (("cross_entropy", 1.0, ()), ("l1", 0.1, ()))
+  task = DepthBins(0.5, 60.0, losses, bins=9)
+  batch, bins, unused = centred(task, rng)
+  return task, batch, unused, {"bins": 60.0 * jax.nn.one_hot(bins, 9)}
+
+
+def depth_ordinal(rng, image):
+  task = DepthOrdinal(0.5, 60.0, bins=9, spacing="uniform")
+  batch, bins, unused = centred(task, rng)
+  beyond = np.where(np.arange(9) < bins[..., None], 20.0, -20.0)
+  pairs = np.stack([-beyond, beyond], -1).reshape(4, 6, 7, 18)
+  return task, batch, unused, {"pairs": jnp.asarray(pairs, jnp.float32)}
+
+
 def keypoints(rng, image, **options):
   """Five points of faces and people: a pair, a pair, and one between."""
   task = Keypoints(
@@ -97,6 +132,8 @@ def method(**options):
 CASES = {
   "semantic": semantic,
   "depth": depth,
+  "depth_bins": depth_bins,
+  "depth_ordinal": depth_ordinal,
   "normals": normals,
   "denoising": denoising,
   "keypoints": keypoints,
