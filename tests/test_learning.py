@@ -147,7 +147,7 @@ def test_every_network_has_a_recipe():
   assert set(RECIPES) == set(DISTINCT) - says_one_vector
 
 
-@pytest.mark.slow
+@pytest.mark.learning
 @pytest.mark.parametrize("name", RECIPES)
 def test_learns_eight_scenes_by_heart(name):
   curve = learn(name, RECIPES[name])
