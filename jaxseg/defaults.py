@@ -22,15 +22,18 @@ def get_config() -> ConfigDict:
   c.devices = 0  # how many to use; 0: all
   c.log_every = 20  # steps per line of metrics.jsonl
   c.tensorboard = True  # event files under WORKDIR/tensorboard
-  c.audit = True  # class histogram of the training labels before step 1
+  c.audit = True  # look at the training labels, or depth, before step 1
 
   c.data = ConfigDict()
-  c.data.name = "scenes"  # scenes, pets, camvid, cityscapes, folder
+  c.data.name = "scenes"  # scenes, pets, camvid, cityscapes, faces,
+  # lsp, folder
   c.data.data_dir = config_dict.placeholder(str)  # TFDS directory
   c.data.size = (128, 128)  # (h, w) that the network works at
   c.data.batch_size = 16  # global
   c.data.augment = "resize|flip"  # training transforms
-  c.data.eval = "resize"  # 'resize' stretches to size, 'pad' keeps the scale
+  # 'resize' stretches to size, 'pad' keeps the scale, 'person' is the crop
+  # around the largest person (task keypoints).
+  c.data.eval = "resize"
   c.data.train_split = config_dict.placeholder(str)  # TFDS expressions that
   c.data.val_split = config_dict.placeholder(str)  # replace the data set's
   c.data.test_split = config_dict.placeholder(str)  # own
@@ -46,11 +49,18 @@ def get_config() -> ConfigDict:
   c.data.val_fraction = 0.1  # without split_dir: held out, seeded by `seed`
 
   c.task = ConfigDict()
-  c.task.name = "semantic"  # semantic, depth, denoising, colorization
+  c.task.name = "semantic"  # jaxseg.tasks.TASKS
   c.task.losses = config_dict.placeholder(tuple)  # names, or 'dice*0.5'
   c.task.aux_weight = config_dict.placeholder(float)
   c.task.min_m = config_dict.placeholder(float)  # depth: nearest, metres
   c.task.max_m = config_dict.placeholder(float)  # depth: farthest, metres
+  c.task.crop = config_dict.placeholder(str)  # depth metrics: none, garg ..
+  c.task.average = config_dict.placeholder(str)  # depth metrics: pixels, images
+  c.task.median_scaling = config_dict.placeholder(bool)  # depth metrics
+  c.task.bins = config_dict.placeholder(int)  # depth_bins, depth_ordinal
+  c.task.spacing = config_dict.placeholder(str)  # of bins: sid, uniform
+  # depth_bins: expectation, argmax; keypoints: argmax, quarter, soft
+  c.task.decode = config_dict.placeholder(str)
   # denoising: gaussian, salt_pepper, pixels, patches (hidden ones)
   c.task.noise = config_dict.placeholder(str)
   # Deviation in units of [0, 1], such as 25/255, or share of pixels.
@@ -60,7 +70,6 @@ def get_config() -> ConfigDict:
   # colorization:
   c.task.grid = config_dict.placeholder(float)  # side of a colour bin, in Lab
   c.task.neighbours = config_dict.placeholder(int)  # bins that share a truth
-  c.task.sigma = config_dict.placeholder(float)  # of how they share it, in Lab
   c.task.temperature = config_dict.placeholder(float)  # of the annealed mean
   # File of each bin's frequency, as jaxseg.data.colors writes it; None: all
   # colours weigh the same.
@@ -69,6 +78,12 @@ def get_config() -> ConfigDict:
   c.task.skip_grey = config_dict.placeholder(bool)  # grey pictures do not train
   # Of each class's probability before the argmax; to be chosen on val.
   c.task.decision_weights = config_dict.placeholder(tuple)
+  # keypoints:
+  c.task.method = config_dict.placeholder(str)  # heatmap, one_hot, direct
+  c.task.stride = config_dict.placeholder(int)  # pixels a side of a map's cell
+  # Of the Gaussians, in cells; colorization: of how bins share a truth, in Lab.
+  c.task.sigma = config_dict.placeholder(float)
+  c.task.alpha = config_dict.placeholder(float)  # PCK: share of the length
   # cross_entropy:
   c.task.label_smoothing = config_dict.placeholder(float)
   c.task.class_weights = config_dict.placeholder(tuple)  # one per class
@@ -116,12 +131,12 @@ def get_config() -> ConfigDict:
   c.model.pyramid_width = config_dict.placeholder(int)  # fpn
   c.model.merge = config_dict.placeholder(str)  # kit's fpn: add, cat
   c.model.context = config_dict.placeholder(str)  # dilated_vgg: basic, large
-  c.model.grid = config_dict.placeholder(int)  # hypercolumn
+  c.model.grid = config_dict.placeholder(int)  # hypercolumn, regressor
   c.model.patch = config_dict.placeholder(int)  # patch: pixels a side
   c.model.border = config_dict.placeholder(str)  # patch
   c.model.kernel = config_dict.placeholder(int)  # segnet_basic, farabet ...
   c.model.levels = config_dict.placeholder(int)  # farabet
-  c.model.hidden = config_dict.placeholder(int)  # farabet
+  c.model.hidden = config_dict.placeholder(int)  # farabet, regressor
   c.model.instances = config_dict.placeholder(int)  # pinheiro
   c.model.code = config_dict.placeholder(int)  # autoencoder: channels
   c.model.coarse = config_dict.placeholder(bool)  # colorization: stride 4

@@ -80,6 +80,7 @@ def export_artifact(
     "task": getattr(task, "name", type(task).__name__),
     "classes": list(getattr(task, "classes", ())),
     "palette": np.asarray(getattr(task, "palette", ())).tolist(),
+    "keypoints": list(getattr(task, "names", ())),
     "size": [h, w],
     "batch": batch,
     "input": {

@@ -109,6 +109,12 @@ def build_forward(
     options: how; None is the plain network.
   """
   options = options or InferenceOptions()
+  if options.mode != "whole" and not getattr(task, "windows", True):
+    raise UserError(
+      f"config.inference.mode = {options.mode!r} puts windows together, and "
+      f"config.task.method = {task.method!r} answers for a whole image: choose "
+      "config.inference.mode = 'whole', or config.task.method = 'heatmap'."
+    )
 
   def forward(variables, image):
     return model.apply(variables, *task.inputs({"image": image}), train=False)

@@ -114,6 +114,44 @@ def native(
   return predict
 
 
+def points(
+  forward: Forward,
+  task: Task,
+  size: Size | None = None,
+  fit: Callable[[np.ndarray, Size], np.ndarray] | None = None,
+) -> Callable[[Any, np.ndarray], dict[str, np.ndarray]]:
+  """As `native`, for a task whose answer is a list of points.
+
+  The network's outputs are read at the size that it ran at, and the points
+  then moved to the image's own size: no map is enlarged, and none is padded,
+  where a peak could be found outside the image. Without `size` there is a
+  compilation per size of image.
+
+  Args:
+    forward, task, size, fit: see `native`.
+
+  Returns:
+    predict(variables, image uint8 (h, w, 3)) -> {'keypoints': (1, k, 3), ...},
+    x and y in pixels of the image as it was given.
+  """
+  if (size is None) != (fit is None):
+    raise ValueError("points: `size` and `fit` come together or not at all.")
+
+  @compiling.jit
+  def run(variables, pixels):  # uint8 (1, h, w, 3)
+    return task.predict(forward(variables, pixels.astype(jnp.float32) / 255))
+
+  def predict(variables, image):
+    pixels = image if size is None else fit(image, size)
+    pred = jax.device_get(run(variables, pixels[None]))
+    pred = {k: v[0] for k, v in pred.items()}
+    (h, w), (own_h, own_w) = pixels.shape[:2], image.shape[:2]
+    scale = np.array([own_w / w, own_h / h, 1], np.float32)
+    return {**pred, "keypoints": pred["keypoints"] * scale}
+
+  return predict
+
+
 def narrow(pred: Mapping[str, Array], task: Task) -> dict[str, Array]:
   """Predictions with 'label' as uint8 where every class id fits."""
   fits = max(task.outputs.values()) <= 256

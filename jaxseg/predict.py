@@ -7,7 +7,7 @@ writes, so memory holds a few images however many there are. For an input
   label   a/cat.png    ids as a palette PNG, at the size of the input
   depth   a/cat.npy    float32 metres
   image   a/cat.png    RGB
-  others  a/cat_KEY.npy
+  others  a/cat_KEY.npy (keypoints: (1, k, 3), x, y in pixels, score)
   and     a/cat_overlay.jpg, a/cat_depth.jpg, a/cat_normal.jpg ...: pictures
 """
 
@@ -32,7 +32,8 @@ from jaxseg.types import UserError
 Prediction = Mapping[str, np.ndarray]
 Render = Callable[[np.ndarray, Prediction], dict[str, np.ndarray]]
 
-TITLES = dict.fromkeys(("overlay", "depth", "image"), "prediction")  # on sheets
+# Of pictures, on the contact sheet.
+TITLES = dict.fromkeys(("overlay", "depth", "normal", "image"), "prediction")
 AHEAD = 3  # images read before their turn
 LISTED = 20  # failures spelled out in the error
 
@@ -101,8 +102,8 @@ def predict_items(
       `native` with its variables bound.
     items: what to predict.
     out_dir: folder of the results, made if missing.
-    task: its `palette` and `classes`, if any, colour and name class ids; the
-      VOC colours by default.
+    task: its `palette` and `classes`, if any, colour and name class ids (the
+      VOC colours by default), its `bones` and `flip_pairs` join keypoints.
     console: for the progress bar and warnings.
     render: (image, prediction) -> {name: picture}; `pictures` by default.
     sheet: how many inputs `contact_sheet.jpg` shows; 0 writes none.
@@ -117,7 +118,8 @@ def predict_items(
   out_dir = pathlib.Path(out_dir)
   console = console or writers.make_console()
   palette = getattr(task, "palette", viz.voc_palette())
-  draw = render or (lambda image, pred: pictures(image, pred, palette))
+  lines = {k: getattr(task, k, ()) for k in ("bones", "flip_pairs")}
+  draw = render or (lambda image, pred: pictures(image, pred, palette, **lines))
   failures: list[str] = []
   shown = _Sheet(sheet)
   with (
@@ -185,12 +187,18 @@ class _Sheet:
 
 
 def pictures(
-  image: np.ndarray, pred: Prediction, palette: viz.Palette
+  image: np.ndarray,
+  pred: Prediction,
+  palette: viz.Palette,
+  bones: Sequence[Sequence[int]] = (),
+  flip_pairs: Sequence[Sequence[int]] = (),
 ) -> dict[str, np.ndarray]:
   """What to show of a prediction: {name: uint8 (h, w, 3)}."""
   shown = {}
   if "label" in pred:
     shown["overlay"] = viz.overlay(image, pred["label"], palette)
+  if "keypoints" in pred:
+    shown["overlay"] = viz.skeleton(image, pred["keypoints"], bones, flip_pairs)
   if "depth" in pred:
     picture, (low, high) = viz.depth_colors(pred["depth"])
     bar = viz.scale_bar(low, high, picture.shape[0])

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 
 import jax
+import numpy as np
 from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 from rich.console import Console
@@ -30,7 +31,7 @@ from jaxseg import export as export_lib
 from jaxseg import predict as predict_lib
 from jaxseg import summary as summary_lib
 from jaxseg import train as train_lib
-from jaxseg.data import decode, geometry, prepare, sources
+from jaxseg.data import decode, geometry, prepare, sources, transforms
 from jaxseg.experiment import Experiment
 from jaxseg.state import State
 from jaxseg.types import UserError
@@ -204,7 +205,8 @@ def split_items(
 ) -> list[predict_lib.Item]:
   """Examples of a split at their own size, with pictures of their truth.
 
-  As the network sees them in evaluation: a task may put noise on them.
+  As evaluation sees them: a task may put noise on them, or they are the crop
+  around one person.
   """
   task = built.task
   spec = build.dataset(config)
@@ -213,10 +215,14 @@ def split_items(
   decoder = decode.decoder_of(spec)
   count = min(config.predict.limit or len(source), len(source))
   see = answer.as_seen(task)
+  crop = transforms.parse(
+    config.data.eval if "person" in config.data.eval else "", built.size
+  )
 
   def loader(index):
     def load():
       fields = decoder(source[index], lambda: source.name_of(index))
+      fields = crop(fields, np.random.default_rng(0))
       batch = {key: value[None] for key, value in fields.items()}
       truth = {key: batch[key] for key in task.fields}
       drawn = task.render(batch, truth)["truth"][0]
@@ -240,10 +246,13 @@ def native_predict(config: ConfigDict, built: Experiment):
   forward = inference.build_forward(
     built.model, built.task, build.make_inference(config)
   )
-  keeps_scale = "resize" not in config.data.eval
+  per_pixel = getattr(built.task, "per_pixel", True)
+  make = native.native if per_pixel else native.points
+  resized = ("resize", "person")  # its crops too have the size of training
+  keeps_scale = not any(name in config.data.eval for name in resized)
   if keeps_scale or config.inference.mode != "whole":
-    return native.native(forward, built.task)
-  return native.native(
+    return make(forward, built.task)
+  return make(
     forward,
     built.task,
     built.size,

@@ -25,6 +25,7 @@ INK = (38, 40, 46)
 FAINT = (120, 124, 132)
 HATCH = ((214, 214, 206), (168, 168, 160))
 INVALID = (58, 58, 62)  # no depth, no normal
+RIGHT, LEFT, MIDDLE = (255, 140, 40), (60, 170, 255), (120, 230, 120)
 
 
 def voc_palette(n: int = 256) -> np.ndarray:
@@ -166,6 +167,42 @@ def error_colors(
   """
   error = np.abs(image.astype(np.float32) - true).mean(-1) / 255
   return _turbo(error / high)
+
+
+def skeleton(
+  image: np.ndarray,
+  points: np.ndarray,
+  bones: Sequence[Sequence[int]] = (),
+  flip_pairs: Sequence[Sequence[int]] = (),
+) -> np.ndarray:
+  """Keypoints and the bones between them, over the image.
+
+  The person's own right is orange, the left is blue, what is in the middle or
+  joins the two sides is green: swapped sides are seen at once.
+
+  Args:
+    image: uint8 (h, w, 3).
+    points: (n, k, 3) x, y in pixels and a score or visibility; points of 0 or
+      less, and those that are not finite, are not drawn.
+    bones: pairs of points that are joined.
+    flip_pairs: (right, left) pairs of points.
+  """
+  picture = np.ascontiguousarray(image).copy()
+  side = {a: RIGHT for a, _ in flip_pairs} | {b: LEFT for _, b in flip_pairs}
+  radius = max(1, round(min(image.shape[:2]) / 120))
+  for person in np.asarray(points, np.float64):
+    drawn = np.isfinite(person).all(-1) & (person[:, 2] > 0)
+    # Far outside, OpenCV's whole numbers would wrap around.
+    at = np.clip(np.where(drawn[:, None], person[:, :2], 0), -1e4, 1e4)
+    at = np.floor(at).astype(int).tolist()
+    for a, b in bones:
+      if drawn[a] and drawn[b]:
+        sides = {side.get(a, MIDDLE), side.get(b, MIDDLE)}
+        color = sides.pop() if len(sides) == 1 else MIDDLE
+        cv2.line(picture, at[a], at[b], color, max(1, radius // 2))
+    for i in np.flatnonzero(drawn):
+      cv2.circle(picture, at[i], radius, side.get(i, MIDDLE), -1)
+  return picture
 
 
 def contact_sheet(

@@ -43,11 +43,15 @@ SOON = {
   "denoise_scenes",
   "fcn8s_cityscapes",
   "lite0_camvid:linknet",
+  "simple_baseline_faces",
   "unet_camvid",
   "unet_folder",
   "unet_pets",
   "unet_scenes",
   "unet_scenes_depth",
+  "unet_scenes_depth_bins",
+  "unet_scenes_depth_ordinal",
+  "unet_scenes_normals",
 }
 RUNS = [
   pytest.param(
@@ -78,6 +82,15 @@ def context_count(classes, widths):
   return dilated + c[-1] * classes + classes
 
 
+RESNET18 = 11_176_512  # without its classifier
+
+
+def simple_baseline_count(points):
+  """On ResNet-18: three 4x4 kernels with norms, then 1x1 to the points."""
+  up = 16 * 512 * 256 + 512 + 2 * (16 * 256 * 256 + 512)
+  return RESNET18 + up + 257 * points
+
+
 # Parameters, as the header of the config has them. Those that are published
 # for 21 classes lose the difference in the layers that see the classes.
 FRONT_END = 134_305_611  # FCN-32s and dilated VGG, 11 classes
@@ -97,14 +110,18 @@ COUNTS = {
   "fcn32s_cityscapes": 134_338_387,
   "fcn8s_cityscapes": 134_353_017,
   # ResNet-18, 1x1 scores, a dense transposed convolution of 64 x 64.
-  "fcn_d2l_camvid": 11_176_512 + 513 * 11 + 64 * 64 * 11 * 11 + 11,
+  "fcn_d2l_camvid": RESNET18 + 513 * 11 + 64 * 64 * 11 * 11 + 11,
   "fcn_resnet50_cityscapes": 35_322_218 - 2 * (513 + 257),
+  "keypoints_lsp": simple_baseline_count(14),
   "linknet_camvid": 11_535_659,
   # Scores of 40 and of 128 channels.
   "lraspp_mobilenet_v3_large_cityscapes": 3_221_538 - 2 * (41 + 129),
   "pspnet_resnet50_cityscapes": 49_080_038,
+  # 512 channels on a grid of 4x4, 256 hidden, x and y of 68 points.
+  "regressor_faces": RESNET18 + (16 * 512 + 1) * 256 + 257 * 136,
   "segnet_basic_camvid": 1_416_587,
   "segnet_camvid": 29_449_355,
+  "simple_baseline_faces": simple_baseline_count(68),
   "unet_camvid": unet_count(16, 11),
   # torchvision's 3,504,872 without classifier, head and the last norm; and
   # what Keras trains.
@@ -115,6 +132,9 @@ COUNTS = {
   "unet_pets_34m": 34_513_475,
   "unet_scenes": unet_count(16, 8),
   "unet_scenes_depth": unet_count(16, 1),
+  "unet_scenes_depth_bins": unet_count(16, 64),
+  "unet_scenes_depth_ordinal": unet_count(16, 2 * 64),
+  "unet_scenes_normals": unet_count(16, 3),
 }
 
 
@@ -133,7 +153,8 @@ class Miniature:
 
   def __init__(self, spec, keys):
     self.keys = keys
-    self.ids = list(spec.label_table)
+    self.ids = list(spec.label_table) or [0]
+    self.points = len(spec.points.names) if getattr(spec, "points", 0) else 1
 
   def __len__(self):
     return 6
@@ -146,6 +167,8 @@ class Miniature:
       "image": cv2.imencode(".png", image)[1].tobytes(),
       "label": cv2.imencode(".png", mask)[1].tobytes(),
       "depth": rng.uniform(1, 20, (40, 48)).astype(np.float32),
+      "normal": np.full((40, 48, 3), [0, 0.6, -0.8], np.float32),
+      "keypoints": rng.uniform(1, 39, (1, self.points, 3)).astype(np.float32),
     }
     return {key: fields[key] for key in self.keys}
 

@@ -160,3 +160,44 @@ def test_labels_stay_wide_where_a_byte_is_too_small():
   pred = {"label": jnp.array([299], jnp.int32)}
   assert native.narrow(pred, Many())["label"].tolist() == [299]
   assert native.narrow(pred, Semantic())["label"].dtype == jnp.uint8
+
+
+class Corner(nn.Module):
+  """One map: the image's own first channel."""
+
+  @nn.compact
+  def __call__(self, image, train=False):
+    return {"map": image[..., :1]}
+
+
+@dataclasses.dataclass(frozen=True)
+class Brightest:
+  """The centre of the brightest pixel."""
+
+  outputs = {"map": 1}  # noqa: RUF012
+
+  def predict(self, out):
+    b, _, w = out["map"].shape[:3]
+    best = jnp.argmax(out["map"].reshape(b, -1), 1)
+    x, y = best % w + 0.5, best // w + 0.5
+    return {"keypoints": jnp.stack([x, y, x * 0 + 1], -1)[:, None, None]}
+
+
+def test_points_are_found_where_they_are_in_the_given_image():
+  """An odd size, nothing padded: a bright last row stays the last row."""
+
+  def forward(variables, image):
+    return Corner().apply(variables, image)
+
+  for h, w in ((33, 47), (128, 61)):
+    image = np.zeros((h, w, 3), np.uint8)
+    image[h - 1, w - 5] = 255
+    at = native.points(forward, Brightest())({}, image)["keypoints"]
+    np.testing.assert_allclose(at, [[[w - 4.5, h - 0.5, 1]]])
+    # Seen at another size, told in pixels of the image all the same.
+    double = native.points(forward, Brightest(), (2 * h, 3 * w), _fit)(
+      {}, image
+    )["keypoints"]
+    np.testing.assert_allclose(
+      double, [[[w - 5 + 0.5 / 3, h - 1 + 0.25, 1]]], rtol=1e-6
+    )

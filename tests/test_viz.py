@@ -136,3 +136,21 @@ def test_contact_sheet_fits_pictures_of_any_size():
   assert (sheet == (255, 0, 255)).all(-1).sum() == 75 * 100  # 25 times
   with pytest.raises(ValueError, match="2 titles"):
     viz.contact_sheet([[half]], ["a", "b"])
+
+
+def test_skeleton_draws_points_and_bones_inside_only():
+  image = np.zeros((30, 40, 3), np.uint8)
+  points = np.array(
+    [
+      [[5.5, 5.5, 2], [25.5, 5.5, 1], [np.nan, 4, 1], [1e9, 5.5, 1]],
+      [[5.5, 20.5, 1], [9, 9, 0], [9, 9, 0], [9, 9, 0]],
+    ]
+  )
+  got = viz.skeleton(image, points, [(0, 1), (1, 2)], [(0, 3)])
+  assert not image.any()  # a copy
+  assert got[5, 5].tolist() == list(viz.RIGHT)
+  assert got[20, 5].tolist() == list(viz.RIGHT)  # the second person's
+  assert got[5, 25].tolist() == list(viz.MIDDLE)
+  assert got[5, 15].tolist() == list(viz.MIDDLE)  # the bone between
+  assert (got.any(-1).any(1)).nonzero()[0].tolist() == [4, 5, 6, 19, 20, 21]
+  assert not got[:, 28:].any()

@@ -48,12 +48,22 @@ TINY = {
   "pinheiro": {"width": 4},
   "pspnet_resnet101": PSP,
   "pspnet_resnet50": PSP,
+  "regressor": {"encoder": BASIC, "grid": 2, "hidden": 8},
   "residual_unet": {"width": 4, "depth": 2},
   "segnet": {"width": 4},
   "segnet_basic": {"width": 4},
+  "simple_baseline": {"encoder": BASIC, "width": 4},
   "unet": {"width": 4, "depth": 2},
   "unet_mobilenet_v2": {
     "encoder": MODELS["unet_mobilenet_v2"].fields["encoder"].clone(width=0.1),
     "widths": (4, 4, 4, 4),
   },
 }
+
+# Networks that differ in their encoder alone are one network when tiny.
+DISTINCT = sorted(
+  {
+    MODELS[name](outputs={"logits": 3}, **TINY[name]): name
+    for name in sorted(MODELS, reverse=True)
+  }.values()
+)

@@ -1,4 +1,4 @@
-"""What the labels hold, before anything is trained on them."""
+"""What labels and depth maps hold, before anything is trained on them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from jaxseg.data.sources import Source
 from jaxseg.types import UserError
 
 LIMIT = 500  # masks that are read; more are sampled evenly
+DEPTH_LIMIT = 50  # depth maps: a wrong unit shows in every one of them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,4 +79,40 @@ def audit_labels(
     ignored=int(total[-1]),
     read=len(chosen),
     examples=n,
+  )
+
+
+def audit_depth(
+  source: Source,
+  decoder: Decoder,
+  low: float,
+  high: float,
+  *,
+  limit: int = DEPTH_LIMIT,
+) -> None:
+  """Reads up to `limit` depth maps, evenly spread: is there one to train on?
+
+  Raises:
+    UserError: not one pixel was measured, or none between `low` and `high`
+      metres.
+  """
+  n = len(source)
+  least, most = np.inf, 0.0
+  for index in np.unique(np.linspace(0, n - 1, min(n, limit)).astype(int)):
+    fields = decoder(source[index], lambda at=index: source.name_of(at))
+    depth = fields["depth"]
+    if ((depth >= low) & (depth <= high)).any():
+      return
+    measured = depth[depth > 0]
+    if measured.size:
+      least, most = min(least, measured.min()), max(most, measured.max())
+  what = (
+    f"what was measured spans {least:.4g} to {most:.4g}"
+    if most
+    else "all of them are 0, not measured"
+  )
+  raise UserError(
+    f"no pixel of the {min(n, limit)} depth maps read lies between "
+    f"config.task.min_m = {low:g} and max_m = {high:g} metres: {what}. Depth "
+    "is in metres; set the range to that of the data."
   )

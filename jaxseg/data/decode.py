@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from jaxseg.data import images
+from jaxseg.data.points import PointSpec
 from jaxseg.types import IGNORE, UserError
 
 UNKNOWN = 254  # sentinel of the label table: an id that the spec does not know
@@ -35,10 +36,12 @@ class Decoder:
   Attributes:
     label_table: id on disk -> class id or IGNORE.
     colors: RGB on disk -> class id, if masks are colour-coded.
+    points: what the keypoints are, where there are any.
   """
 
   label_table: Mapping[int, int]
   colors: Mapping[tuple[int, int, int], int] | None = None
+  points: PointSpec | None = None
 
   def __post_init__(self):
     object.__setattr__(self, "_lut", label_lut(self.label_table))
@@ -53,10 +56,12 @@ class Decoder:
       name: what to call the example in a message.
 
     Returns:
-      image uint8 (h, w, 3); label uint8 (h, w); others as in BATCH_KEYS.
+      image uint8 (h, w, 3); label uint8 (h, w); others as in BATCH_KEYS, of
+      one example. Beside keypoints `flip_pairs` (p, 2), for the transforms.
 
     Raises:
-      UserError: unreadable bytes, unknown ids, sizes that differ, NaN.
+      UserError: unreadable bytes, unknown ids, sizes that differ, NaN,
+        another number of keypoints, keypoints outside the image.
     """
     out: dict[str, np.ndarray] = {}
     for key, value in raw.items():
@@ -72,6 +77,13 @@ class Decoder:
           f"{out[key].shape[0]}x{out[key].shape[1]} (height x width). They "
           "must be equal: make the pair again or remove it."
         )
+    if "keypoints" in out and self.points is not None:
+      try:
+        check_points(out["keypoints"], self.points, size)
+      except UserError as e:
+        raise UserError(f"{name()}: {e}") from e
+      pairs = np.array(self.points.flip_pairs, np.int64)
+      out["flip_pairs"] = pairs.reshape(-1, 2)
     return out
 
   def _field(self, key: str, value: Any) -> np.ndarray:
@@ -114,10 +126,37 @@ class Decoder:
     return label
 
 
+def check_points(
+  points: np.ndarray, spec: PointSpec, size: tuple[int, int]
+) -> None:
+  """Refuses keypoints that cannot be those of an image of `size` (h, w)."""
+  k = len(spec.names)
+  if points.ndim != 3 or points.shape[1:] != (k, 3):
+    found = points.shape[1] if points.ndim == 3 else points.shape
+    raise UserError(
+      f"keypoints of shape {points.shape} hold {found} points per person: "
+      f"expected (people, {k}, 3), x, y and visibility of {k} points. Prepare "
+      "the data again, or choose the data set that they belong to."
+    )
+  h, w = size
+  x, y, seen = np.moveaxis(points, -1, 0)
+  outside = (seen > 0) & ((x < 0) | (y < 0) | (x >= w) | (y >= h))
+  if outside.any():
+    n, i = np.argwhere(outside)[0]
+    raise UserError(
+      f"keypoint {i} ({spec.names[i]}) of person {n} is at x = {x[n, i]:g}, "
+      f"y = {y[n, i]:g}, outside the image of {w}x{h} (width x height): "
+      "correct it, or give it visibility 0."
+    )
+
+
 def decoder_of(spec: Any) -> Decoder:
   """The decoder of a DatasetSpec or FolderSpec."""
-  table = {**spec.label_table}
-  return Decoder(table, getattr(spec, "colors", None))
+  return Decoder(
+    {**spec.label_table},
+    getattr(spec, "colors", None),
+    getattr(spec, "points", None),
+  )
 
 
 def class_pixels(label: np.ndarray, num_classes: int) -> np.ndarray:

@@ -3,8 +3,8 @@
 Images and colours are interpolated; labels, instances, depth and normals take
 the nearest pixel, so that a value that was not there before never appears;
 flips negate the x of normals; points and boxes move with the pixels;
-intrinsics follow the crop and the scale. Pixel i covers [i, i + 1): its centre
-is at i + 0.5.
+intrinsics follow the crop and the scale; a point that has left the image has
+visibility 0. Pixel i covers [i, i + 1): its centre is at i + 0.5.
 """
 
 from __future__ import annotations
@@ -49,6 +49,16 @@ def _affine_points(
       [fx * sx, fy * sy, cx * sx + dx, cy * sy + dy], np.float32
     )
   return out
+
+
+def _hide_outside(fields: Fields, size: Size) -> Fields:
+  """Sets the visibility of points outside the image of `size` to 0."""
+  if "keypoints" not in fields:
+    return fields
+  points = np.array(fields["keypoints"], np.float32)
+  inside = (points[..., :2] >= 0) & (points[..., :2] < size[::-1])
+  points[..., 2] = np.where(inside.all(-1), points[..., 2], 0)
+  return {**fields, "keypoints": points}
 
 
 def resize(fields: Fields, size: Size, smooth: bool = True) -> Fields:
@@ -101,7 +111,7 @@ def crop(fields: Fields, y: int, x: int, size: Size) -> Fields:
     if key in out:
       fill = 128 if key == "image" else MAPS[key]
       out[key] = _window(out[key], y, x, size, fill)
-  return out
+  return _hide_outside(out, size)
 
 
 def _window(
@@ -191,4 +201,4 @@ def rotate_by(fields: Fields, angle_deg: float) -> Fields:
     centre = np.array([w / 2, h / 2], np.float32)
     points[..., :2] = (points[..., :2] - centre) @ turn.T + centre
     out["keypoints"] = points
-  return out
+  return _hide_outside(out, (h, w))

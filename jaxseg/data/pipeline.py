@@ -64,6 +64,7 @@ def _example(
   """Example `index`, decoded and transformed."""
   fields = decoder(source[index], lambda: source.name_of(index))
   fields = transform(fields, rng)
+  fields.pop("flip_pairs", None)  # of the transforms alone
   fields["_mask"] = np.bool_(True)
   fields["_id"] = np.int32(index)
   return fields
@@ -77,6 +78,12 @@ def _stack(examples: list[HostBatch]) -> HostBatch:
     shapes = {np.shape(row) for row in rows}
     if len(shapes) > 1:
       ids = [int(example["_id"]) for example in examples]
+      if key == "keypoints":
+        raise UserError(
+          f"examples {ids} show different numbers of people, keypoints "
+          f"{sorted(shapes)}: put 'person' at the head of config.data.augment "
+          "and config.data.eval, for the crop around one of them."
+        )
       raise UserError(
         f"examples {ids} have {key}s of different sizes {sorted(shapes)}: "
         "end the transforms with 'resize', 'crop' or 'pad'."

@@ -3,6 +3,8 @@
   --dataset=scenes                       made on the spot
   --dataset=pets                         downloaded by TFDS
   --dataset=camvid --raw=DIR             from the raw folder
+  --dataset=faces --raw=DIR              from the raw folder
+  --dataset=lsp --raw=DIR                from the raw folder
   --dataset=cityscapes --raw=DIR         from the folder with the zip files
   --data_dir=DIR                         where the records go (TFDS directory)
   --convert_from=DIR                     from a TFDS directory with tfrecord

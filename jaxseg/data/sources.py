@@ -18,6 +18,8 @@ import tensorflow_datasets as tfds
 
 from jaxseg.data import folder as folder_lib
 from jaxseg.data.builders import camvid as camvid_builder
+from jaxseg.data.builders import faces as faces_builder
+from jaxseg.data.builders import lsp as lsp_builder
 from jaxseg.data.builders import scenes as scenes_builder
 from jaxseg.data.spec import DatasetSpec
 from jaxseg.types import UserError
@@ -26,6 +28,8 @@ from jaxseg.types import UserError
 OWN_BUILDERS = {
   "jaxseg_scenes": scenes_builder.JaxsegScenes,
   "jaxseg_camvid": camvid_builder.JaxsegCamvid,
+  "jaxseg_faces": faces_builder.JaxsegFaces,
+  "jaxseg_lsp": lsp_builder.JaxsegLsp,
 }
 # Features that are compressed images in the records.
 COMPRESSED = ("image", "label", "instance")

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 from jaxseg.data import scenes
-from jaxseg.types import IGNORE
+from jaxseg.data.points import FACE_68, LSP_14, PointSpec
+from jaxseg.types import IGNORE, UserError
 
 Color = tuple[int, int, int]
 
@@ -33,6 +35,7 @@ class DatasetSpec:
     label_table: id on disk -> class id or IGNORE; an id that is not in it is
       an error that names the file.
     embedded: made on the spot, from nothing.
+    points: what its keypoints are, if it has any.
     raw: what `--raw` has to point at, for builders that read a raw folder.
     host: the server that TFDS downloads it from, if it does.
     advice: where the data comes from and what to download.
@@ -51,6 +54,7 @@ class DatasetSpec:
   raw: str = ""
   host: str = ""
   embedded: bool = False
+  points: PointSpec | None = None
 
   @property
   def num_classes(self) -> int:
@@ -78,6 +82,7 @@ SCENES = DatasetSpec(
   },
   label_table={i: i for i in range(len(scenes.CLASSES))},
   embedded=True,
+  points=LSP_14,
   advice="It is made on the spot by a ray caster; nothing to download.",
 )
 
@@ -225,6 +230,65 @@ CAMVID = DatasetSpec(
   "'image mask' per line.",
 )
 
+# 68 points on frames of YouTube Faces (Wolf, Hassner, Maoz, CVPR 2011), as the
+# Udacity Computer Vision Nanodegree published them (P1_Facial_Keypoints). The
+# published test images show the people of the training images: the split here
+# parts people, and the former is left to who asks for it by
+# config.data.test_split = 'test'.
+FACES = DatasetSpec(
+  name="faces",
+  tfds_name="jaxseg_faces",
+  version="1.0.0",
+  classes=(),
+  palette=(),
+  splits={"train": "train", "val": "val"},
+  sizes={"train": 841, "val": 208},
+  features={"image": "image", "keypoints": "keypoints"},
+  label_table={},
+  points=FACE_68,
+  raw="the folder with training.csv, training/ID.jpg, suggested_train.txt and "
+  "suggested_val.txt",
+  advice="Facial keypoints of github.com/udacity/P1_Facial_Keypoints: a table "
+  "training.csv (id, width, height, x0, y0 ... x67, y67 in pixels), the images "
+  "and two lists of ids, no person in both.",
+)
+
+# Johnson, Everingham, "Learning Effective Human Pose Estimation from
+# Inaccurate Annotation" (CVPR 2011). The split is not theirs.
+LSP = DatasetSpec(
+  name="lsp",
+  tfds_name="jaxseg_lsp",
+  version="1.0.0",
+  classes=(),
+  palette=(),
+  splits={"train": "train", "val": "val"},
+  sizes={"train": 307, "val": 77},
+  features={"image": "image", "keypoints": "keypoints"},
+  label_table={},
+  points=LSP_14,
+  raw="the folder with joints.csv, images/ID.jpg, suggested_train.txt and "
+  "suggested_val.txt",
+  advice="Leeds Sports Pose Extended: a table joints.csv (id, width, height, "
+  "then NAME_x, NAME_y, NAME_labelled of 14 joints, in pixels), the images and "
+  "two lists of ids.",
+)
+
 DATASETS: dict[str, DatasetSpec] = {
-  spec.name: spec for spec in (SCENES, PETS, CITYSCAPES, CAMVID)
+  spec.name: spec for spec in (SCENES, PETS, CITYSCAPES, CAMVID, FACES, LSP)
 }
+
+
+def points_of(spec: Any) -> dict[str, Any]:
+  """What the keypoints of a data set are, as fields of their task.
+
+  Raises:
+    UserError: it has none.
+  """
+  points = getattr(spec, "points", None)
+  if points is None:
+    known = ", ".join(name for name, one in DATASETS.items() if one.points)
+    raise UserError(
+      f"data set {spec.name!r} has no keypoints: set config.data.name to one "
+      f"of {known}, or choose another config.task.name."
+    )
+  return {f.name: getattr(points, f.name) for f in dataclasses.fields(points)}

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 import cv2
 import numpy as np
 
-from jaxseg.data import geometry
+from jaxseg.data import geometry, people
 from jaxseg.data.geometry import Fields, Size
 from jaxseg.types import UserError
 
@@ -52,6 +52,31 @@ def _crop(size: Size, height: int = 0, width: int = 0) -> Transform:
       low, high = min(0, have - want), max(0, have - want)
       offsets.append(int(rng.integers(low, high + 1)))
     return geometry.crop(fields, offsets[0], offsets[1], target)
+
+  return apply
+
+
+def _person(
+  size: Size, margin: float = 1.25, pick: str = "largest"
+) -> Transform:
+  """person, person(1.5, 'any'): the crop around one person, to the size.
+
+  `margin` is of the box about its keypoints; `pick` is 'largest' or 'any'.
+  """
+  if margin < 1 or pick not in ("largest", "any"):
+    raise UserError(
+      f"person({margin}, {pick!r}): expected a margin of at least 1 and "
+      "'largest' or 'any', such as person(1.25, 'any')."
+    )
+
+  def apply(fields: Fields, rng: np.random.Generator) -> Fields:
+    if "keypoints" not in fields:
+      raise UserError(
+        "transform person needs keypoints, and this task reads none: leave it "
+        "out of config.data.augment and config.data.eval."
+      )
+    chosen = people.choose(fields["keypoints"], rng if pick == "any" else None)
+    return people.crop(fields, chosen, size, margin)
 
   return apply
 
@@ -134,6 +159,7 @@ TRANSFORMS: Mapping[str, Callable[..., Transform]] = {
   "resize": _resize,
   "pad": _pad,
   "crop": _crop,
+  "person": _person,
   "random_scale": _random_scale,
   "flip": _flip,
   "rotate": _rotate,

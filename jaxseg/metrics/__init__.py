@@ -4,5 +4,16 @@ from jaxseg.metrics.chroma import chroma
 from jaxseg.metrics.confusion import confusion
 from jaxseg.metrics.depth import depth
 from jaxseg.metrics.image import image
+from jaxseg.metrics.keypoints import nme, oks, pck
+from jaxseg.metrics.normals import normals
 
-__all__ = ["chroma", "confusion", "depth", "image"]
+__all__ = [
+  "chroma",
+  "confusion",
+  "depth",
+  "image",
+  "nme",
+  "normals",
+  "oks",
+  "pck",
+]

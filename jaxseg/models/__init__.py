@@ -34,8 +34,10 @@ from jaxseg.models.patch import PatchClassifier
 from jaxseg.models.pets_unet import PetsUNet
 from jaxseg.models.pinheiro import RecurrentCNN
 from jaxseg.models.pspnet import PSPNet
+from jaxseg.models.regressor import Regressor
 from jaxseg.models.residual_unet import ResidualUNet
 from jaxseg.models.segnet import SegNet, SegNetBasic
+from jaxseg.models.simple_baseline import SimpleBaseline
 from jaxseg.models.unet import UNet
 
 __all__ = ["KIT", "MODELS", "Entry"]
@@ -106,9 +108,11 @@ MODELS: dict[str, Entry] = {
   "pinheiro": Entry(RecurrentCNN),
   "pspnet_resnet101": Entry(PSPNet, {"encoder": ENCODERS["resnet101_deep"]()}),
   "pspnet_resnet50": Entry(PSPNet, {"encoder": ENCODERS["resnet50_deep"]()}),
+  "regressor": Entry(Regressor, {"encoder": ENCODERS["resnet18"]()}),
   "residual_unet": Entry(ResidualUNet),
   "segnet": Entry(SegNet),
   "segnet_basic": Entry(SegNetBasic),
+  "simple_baseline": Entry(SimpleBaseline, {"encoder": ENCODERS["resnet50"]()}),
   "unet": Entry(UNet),
   "unet_mobilenet_v2": Entry(
     PetsUNet,

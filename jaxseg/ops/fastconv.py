@@ -115,36 +115,43 @@ def _few(x, kernel, stride, pads, dilation):
   return sum(terms[1:], terms[0])
 
 
-@jax.custom_vjp
 def product(x: Array, matrix: Array) -> Array:
   """(b, h, w, in) by (in, out) -> (b, h, w, out).
 
   With two axes for x, since with four XLA:CPU copies what the product of the
-  gradient reads. Written out for few channels in, as the gradient of a head of
-  three classes has them: five times as fast.
+  gradient reads.
   """
-  channels, outputs = matrix.shape
-  if channels <= FEW // 3 and outputs <= WIDE:
-    return sum(x[..., c : c + 1] * matrix[c] for c in range(channels))
-  y = x.reshape(-1, channels) @ matrix
+  y = x.reshape(-1, x.shape[-1]) @ matrix
   return y.reshape(*x.shape[:3], -1)
 
 
-def _product_gradients(saved, dy):
-  x, matrix = saved
+def _mix(x, matrix):
+  """A product, written out for few channels: five times as fast then.
+
+  The gradient of a head of three classes is of that kind.
+  """
   channels, outputs = matrix.shape
-  return product(dy, matrix.T), x.reshape(-1, channels).T @ dy.reshape(
-    -1, outputs
-  )
-
-
-product.defvjp(lambda x, m: (product(x, m), (x, m)), _product_gradients)
+  if channels > FEW // 3 or outputs > WIDE:
+    return product(x, matrix)
+  return sum(x[..., c : c + 1] * matrix[c] for c in range(channels))
 
 
 def _pointwise(x, kernel, stride, pads):
   """1x1: a product of the strided pixels and the kernel."""
-  x = depthwise.pad(x, pads)[:, :: stride[0], :: stride[1]]
-  return product(x, kernel[0, 0])
+  return _mix(_read(x, stride, pads), kernel[0, 0])
+
+
+def _read(x, stride, pads):
+  """The pixels that a 1x1 kernel reads."""
+  return depthwise.pad(x, pads)[:, :: stride[0], :: stride[1]]
+
+
+def _pointwise_gradients(x, kernel, dy, stride, pads):
+  """Products again; the gradient of the pixels goes back to where they lay."""
+  read, back = jax.vjp(lambda x: _read(x, stride, pads), x)
+  (dx,) = back(_mix(dy, kernel[0, 0].T))
+  rows, columns = (a.reshape(-1, a.shape[-1]) for a in (read, dy))
+  return dx, (rows.T @ columns).reshape(kernel.shape)
 
 
 def _narrowing_gradients(x, kernel, dy, pads, dilation):
@@ -202,13 +209,9 @@ def _backward(stride, pads, dilation, groups, saved, dy):
       return depthwise.gradients(x, kernel, dy, stride, pads, dilation)
     if form == "narrowing":
       return _narrowing_gradients(x, kernel, dy, pads, dilation)
-
-    def run(x, kernel):
-      if form == "pointwise":
-        return _pointwise(x, kernel, stride, pads)
-      return _grouped(x, kernel, *rest)
-
-    return jax.vjp(run, x, kernel)[1](dy)
+    if form == "pointwise":
+      return _pointwise_gradients(x, kernel, dy, stride, pads)
+    return jax.vjp(lambda x, k: _grouped(x, k, *rest), x, kernel)[1](dy)
 
   def other(x, kernel, dy):
     return jax.vjp(lambda x, k: plain(x, k, *rest), x, kernel)[1](dy)

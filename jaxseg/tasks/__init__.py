@@ -3,11 +3,19 @@
 from jaxseg.tasks.colorization import Colorization
 from jaxseg.tasks.denoising import Denoising
 from jaxseg.tasks.depth import Depth
+from jaxseg.tasks.depth_bins import DepthBins
+from jaxseg.tasks.depth_ordinal import DepthOrdinal
+from jaxseg.tasks.keypoints import Keypoints
+from jaxseg.tasks.normals import Normals
 from jaxseg.tasks.semantic import Semantic
 
 TASKS = {
   "semantic": Semantic,
   "depth": Depth,
+  "depth_bins": DepthBins,
+  "depth_ordinal": DepthOrdinal,
+  "normals": Normals,
   "denoising": Denoising,
   "colorization": Colorization,
+  "keypoints": Keypoints,
 }

@@ -21,7 +21,7 @@ import numpy as np
 from jaxseg import viz
 from jaxseg.losses import LOSSES
 from jaxseg.metrics import confusion
-from jaxseg.types import Array, Batch, Mean, Metric, Outputs
+from jaxseg.types import Array, Batch, Mean, Metric, Outputs, UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +49,13 @@ class Semantic:
   best = ("miou", "max")
   blended = "probability"
   registry = LOSSES
+
+  def __post_init__(self):
+    if not self.classes:
+      raise UserError(
+        "task semantic needs classes, and this data set has none: choose "
+        "another config.task.name, such as keypoints."
+      )
 
   @property
   def outputs(self) -> dict[str, int]:

@@ -11,15 +11,10 @@ import pytest
 from jaxseg import losses, types
 from jaxseg.models import MODELS
 from tests import probe, quick
-from tests.tiny import TINY
+from tests.tiny import DISTINCT, TINY
 
-# Networks that differ in their encoder alone are one network when tiny.
-DISTINCT = {
-  MODELS[name](outputs={"logits": 3}, **TINY[name]): name
-  for name in sorted(MODELS, reverse=True)
-}
 CASES = {
-  **{name: (name, {}) for name in sorted(DISTINCT.values())},
+  **{name: (name, {}) for name in DISTINCT},
   "unet, batch": ("unet", {"norm": "batch", "up": "bilinear"}),
   "unet, group": ("unet", {"norm": "group", "up": "nearest"}),
   "unet, pets": ("unet", {"up": "tconv3", "extra_conv": True}),

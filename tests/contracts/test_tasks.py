@@ -6,8 +6,19 @@ import numpy as np
 import pytest
 
 from jaxseg import answer
+from jaxseg.ops import bins as binning
 from jaxseg.ops import color, color_bins
-from jaxseg.tasks import TASKS, Colorization, Denoising, Depth, Semantic
+from jaxseg.tasks import (
+  TASKS,
+  Colorization,
+  Denoising,
+  Depth,
+  DepthBins,
+  DepthOrdinal,
+  Keypoints,
+  Normals,
+  Semantic,
+)
 from jaxseg.types import IGNORE, Task
 
 CLASSES = ("a", "b", "c")
@@ -16,13 +27,13 @@ LOSSES = (("cross_entropy", 1.0, ()), ("dice", 0.5, ()), ("focal", 1.0, ()))
 
 
 def semantic(rng, image):
-  """(task, batch, garbage for pixels that do not count, perfect outputs)."""
+  """(task, batch, which outputs do not count, perfect outputs)."""
   task = Semantic(CLASSES, PALETTE, LOSSES)
   label = rng.integers(0, 3, (4, 6, 7))
   label[0, :2] = IGNORE
   batch = {"label": jnp.asarray(label, jnp.int32)}
   perfect = 40.0 * jax.nn.one_hot(label, 3)
-  return task, batch, label == IGNORE, {"logits": perfect}
+  return task, batch, (label == IGNORE)[..., None], {"logits": perfect}
 
 
 def depth(rng, image):
@@ -33,12 +44,29 @@ def depth(rng, image):
   batch = {"depth": jnp.asarray(metres)}
   safe = np.where(metres > 0, metres, 1)
   z = np.log(safe) - 0.5 * (np.log(0.5) + np.log(60))
-  unused = (metres == 0) | (metres == 70)
+  unused = ((metres == 0) | (metres == 70))[..., None]
   return task, batch, unused, {"depth": jnp.asarray(z)[..., None]}
 
 
+def normals(rng, image):
+  losses = (("cosine", 1.0, ()), ("angular", 0.5, ()))
+  normal = rng.normal(size=(4, 6, 7, 3))
+  normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
+  normal = normal.astype(np.float32)
+  normal[0, :2] = 0  # no truth
+  batch = {"normal": jnp.asarray(normal)}
+  # The network's output is added to the wall seen from the front.
+  perfect = 8 * jnp.asarray(normal) - jnp.array([0.0, 0.0, -1.0])
+  return (
+    Normals(losses),
+    batch,
+    (normal == 0).all(-1)[..., None],
+    {"normal": perfect},
+  )
+
+
 def denoising(rng, image):
-  nothing = np.zeros((4, 6, 7), bool)
+  nothing = np.zeros((4, 6, 7, 1), bool)
   task = Denoising(losses=(("l1", 1.0, ()), ("l2", 1.0, ())))
   return task, {}, nothing, {"image": image}
 
@@ -52,21 +80,103 @@ def colorization(rng, image):
   lab[0, ..., 1:] = 0  # a grey picture
   index, weight = color_bins.soft_encode(lab[..., 1:], task.bins)
   share = (weight[..., None] * jax.nn.one_hot(index, len(task.bins))).sum(-2)
-  unused = np.arange(4)[:, None, None] + np.zeros((4, 6, 7)) == 0
+  unused = np.arange(4)[:, None, None, None] + np.zeros((4, 6, 7, 1)) == 0
   batch = {"image": color.lab_to_rgb(lab)}
-  return task, batch, unused, {"logits": jnp.log(jnp.maximum(share, 1e-9))}
+  return (
+    task,
+    batch,
+    unused,
+    {"logits": jnp.log(jnp.maximum(share, 1e-9))},
+  )
+
+
+def centred(task, rng):
+  """Depths that are centres of the task's bins; their bins; unused pixels."""
+  bins = rng.integers(0, task.bins, (4, 6, 7))
+  metres = binning.centres(task.edges)[bins].astype(np.float32)
+  metres[0, :2] = 0  # nothing measured
+  metres[1, 0] = 70  # beyond the range
+  unused = (metres == 0) | (metres == 70)
+  return {"depth": jnp.asarray(metres)}, bins, unused[..., None]
+
+
+def depth_bins(rng, image):
+  losses = (("cross_entropy", 1.0, ()), ("l1", 0.1, ()))
+  task = DepthBins(0.5, 60.0, losses, bins=9)
+  batch, bins, unused = centred(task, rng)
+  return task, batch, unused, {"bins": 60.0 * jax.nn.one_hot(bins, 9)}
+
+
+def depth_ordinal(rng, image):
+  task = DepthOrdinal(0.5, 60.0, bins=9, spacing="uniform")
+  batch, bins, unused = centred(task, rng)
+  beyond = np.where(np.arange(9) < bins[..., None], 20.0, -20.0)
+  pairs = np.stack([-beyond, beyond], -1).reshape(4, 6, 7, 18)
+  return task, batch, unused, {"pairs": jnp.asarray(pairs, jnp.float32)}
+
+
+def keypoints(rng, image, **options):
+  """Five points of faces and people: a pair, a pair, and one between."""
+  task = Keypoints(
+    tuple("abcde"),
+    ((0, 1), (3, 4)),
+    ((0, 1), (1, 2)),
+    stride=1,
+    **options,
+  )
+  cell = np.stack([rng.integers(0, 7, (4, 5)), rng.integers(0, 6, (4, 5))], -1)
+  cell[:, 1] = (cell[:, 0] + [3, 2]) % [7, 6]  # no two in one place
+  seen = np.full((4, 5, 1), 2)
+  seen[0, 2:] = seen[1, 3] = 0
+  points = np.concatenate([cell + 0.5, seen], -1).astype(np.float32)
+  batch = {"keypoints": jnp.asarray(points)[:, None]}
+  hidden = seen[..., 0] == 0
+  if task.method == "direct":
+    share = points[..., :2] / [7, 6] - 0.5
+    perfect = share.reshape(4, 1, 1, 10).repeat(6, 1).repeat(7, 2)
+    hidden = hidden.repeat(2, -1)
+  else:
+    perfect = np.zeros((4, 6, 7, 5))
+    for b, k in np.ndindex(4, 5):
+      x, y = cell[b, k]
+      far = np.indices((6, 7)) - np.reshape([y, x], (2, 1, 1))
+      bump = np.exp(-(far**2).sum(0) / 8)
+      perfect[b, ..., k] = 40 * (bump == 1) if task.windows is False else bump
+  perfect = jnp.asarray(perfect, jnp.float32)
+  return task, batch, hidden[:, None, None], {"keypoints": perfect}
+
+
+def method(**options):
+  return lambda rng, image: keypoints(rng, image, **options)
 
 
 CASES = {
-  "colorization": colorization,
-  "denoising": denoising,
-  "depth": depth,
   "semantic": semantic,
+  "depth": depth,
+  "depth_bins": depth_bins,
+  "depth_ordinal": depth_ordinal,
+  "normals": normals,
+  "denoising": denoising,
+  "colorization": colorization,
+  "keypoints": keypoints,
+  "keypoints, faces": method(eyes=(0, 1)),
+  "keypoints, positions": method(method="one_hot", decode="argmax"),
+  "keypoints, soft positions": method(
+    method="one_hot", decode="soft", head=(0, 1)
+  ),
+  "keypoints, direct": method(method="direct", eyes=(0, 1)),
+  "keypoints, l2": method(method="direct", losses=(("l2", 2.0, ()),)),
 }
+
+
 IDEAL = {"psnr": 100.0}  # of what has no best value of 0 or 1
 
 
-@pytest.fixture(params=sorted(TASKS))
+def test_every_task_has_a_case():
+  assert {name.partition(",")[0] for name in CASES} == set(TASKS)
+
+
+@pytest.fixture(params=sorted(CASES))
 def case(request):
   rng = np.random.default_rng(0)
   image = jnp.asarray(rng.integers(0, 256, (4, 6, 7, 3)) / 255, jnp.float32)
@@ -92,13 +202,14 @@ def test_what_does_not_count_changes_nothing_and_has_no_gradient(case):
   task, batch, unused, _, out = case
   grad = jax.jit(jax.value_and_grad(lambda o: total(task, o, batch)))
   value, g = grad(out)
-  spoilt = {k: jnp.where(unused[..., None], 1e4, v) for k, v in out.items()}
+  spoilt = {k: jnp.where(unused, 1e4, v) for k, v in out.items()}
   value2, g2 = grad(spoilt)
   assert value == value2  # to the bit
   for key in out:
-    assert (np.asarray(g[key])[unused] == 0).all()
-    assert (np.asarray(g2[key])[unused] == 0).all()
-    assert (np.asarray(g[key])[~unused] != 0).any()
+    skipped = np.broadcast_to(unused, out[key].shape)
+    assert (np.asarray(g[key])[skipped] == 0).all()
+    assert (np.asarray(g2[key])[skipped] == 0).all()
+    assert (np.asarray(g[key])[~skipped] != 0).any()
 
 
 def test_padded_examples_change_nothing(case):
@@ -167,7 +278,15 @@ def test_flip_commutes_with_predict(case):
   task, _, _, _, out = case
   a, b = task.predict(task.flip(out)), task.predict(out)
   for key in a:
-    np.testing.assert_array_equal(a[key], jnp.flip(b[key], axis=2))
+    if key == "keypoints":
+      mirrored = np.asarray(b[key])[:, :, [1, 0, 2, 4, 3]]  # sides swap
+      mirrored = mirrored * [-1, 1, 1] + [7, 0, 0]
+      np.testing.assert_allclose(a[key], mirrored, atol=1e-5)
+      continue
+    mirrored = jnp.flip(b[key], axis=2)
+    if key == "normal":  # what pointed right points left
+      mirrored = mirrored * jnp.array([-1.0, 1.0, 1.0])
+    np.testing.assert_array_equal(a[key], mirrored)
 
 
 def test_pictures_are_uint8_at_the_size_of_the_image(case):

@@ -176,3 +176,23 @@ def test_audit_counts_pixels_and_images():
 def test_audit_refuses_nothing_to_train_on():
   with pytest.raises(UserError, match="all pixels of the 2 masks"):
     audit.audit_labels(Memory(2, ids=(9,)), DECODER, ("a", "b", "c"))
+
+
+@pytest.mark.parametrize(
+  ("metres", "says"),
+  [
+    (0.0, "no pixel of the 3 depth maps .* all of them are 0, not measured"),
+    (1500.0, "between config.task.min_m = 0.5 and max_m = 80 metres: .* 1500"),
+    (7.0, None),
+  ],
+)
+def test_audit_refuses_depth_outside_the_range(metres, says):
+  class Depths(Memory):
+    def __getitem__(self, index):
+      depth = np.full((16, 20), metres, np.float32)
+      return {"image": super().__getitem__(index)["image"], "depth": depth}
+
+  if says is None:
+    return audit.audit_depth(Depths(3), DECODER, 0.5, 80.0)
+  with pytest.raises(UserError, match=says):
+    audit.audit_depth(Depths(3), DECODER, 0.5, 80.0)

@@ -7,6 +7,8 @@ import pytest
 
 from jaxseg import metrics
 from jaxseg.metrics import exact
+from jaxseg.metrics.depth import crop_mask, masked_median
+from jaxseg.types import UserError
 
 TRUE = np.asarray([[[1, 2], [4, 8]]], np.float32)
 PRED = np.asarray([[[1.1, 1.5], [5, 8]]], np.float32)
@@ -93,3 +95,72 @@ def test_long_sums_keep_their_digits():
 def test_average_is_checked():
   with pytest.raises(ValueError, match="'pixels' or 'images'"):
     metrics.depth(average="set")
+
+
+@pytest.mark.parametrize(
+  ("crop", "size", "rows", "columns"),
+  [
+    ("garg", (375, 1242), slice(153, 371), slice(44, 1197)),
+    ("eigen", (375, 1242), slice(124, 342), slice(44, 1197)),
+    ("nyu", (480, 640), slice(45, 471), slice(41, 601)),
+    ("nyu", (240, 320), slice(22, 235), slice(20, 300)),
+    ("none", (7, 5), slice(0, 7), slice(0, 5)),
+  ],
+)
+def test_crops(crop, size, rows, columns):
+  want = np.zeros(size, bool)
+  want[rows, columns] = True
+  np.testing.assert_array_equal(crop_mask(crop, size), want)
+
+
+def test_only_the_crop_counts():
+  rng = np.random.default_rng(0)
+  true = rng.uniform(1, 9, (2, 48, 64)).astype(np.float32)
+  pred = true + 1
+  inside = crop_mask("nyu", (48, 64))
+  pred[:, ~inside] = 50
+  got = run(true, pred, crop="nyu")
+  assert got["rmse"] == pytest.approx(1, rel=1e-6)
+  assert got["pixels"] == 2 * inside.sum()
+  assert run(true, pred)["rmse"] > 5
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 30])
+def test_masked_median_is_numpy_s(n):
+  rng = np.random.default_rng(n)
+  values = rng.normal(size=(3, 5, 6)).astype(np.float32)
+  valid = np.zeros((3, 30), bool)
+  for row in valid[:2]:
+    row[rng.permutation(30)[:n]] = True
+  valid = valid.reshape(3, 5, 6)
+  got = jax.jit(masked_median)(np.where(valid, values, np.nan), valid)
+  want = [np.median(v[m]) for v, m in zip(values[:2], valid[:2])]
+  np.testing.assert_allclose(got, [*want, 0], rtol=1e-6)
+
+
+def test_median_scaling_forgives_a_scale_of_each_image():
+  rng = np.random.default_rng(1)
+  true = rng.uniform(1, 9, (3, 6, 7)).astype(np.float32)
+  true[0, 0], true[2] = 0, 0  # holes, and an image without truth
+  pred = true * np.float32([3, 0.25, 2])[:, None, None]
+  pred[0, 0] = 77  # must not move the median
+  pred[2] = 5
+  got = run(true, pred, median_scaling=True)
+  assert got["abs_rel"] == pytest.approx(0, abs=1e-6)
+  assert run(true, pred)["abs_rel"] > 0.5
+  # By hand: predicted median 2 of (1, 2, 30), true 4 of (2, 4, 8): twice.
+  true = np.float32([[[2, 4, 8]]])
+  got = run(true, np.float32([[[1, 2, 30]]]), median_scaling=True, max_depth=20)
+  assert got["abs_rel"] == pytest.approx(((20 - 8) / 8) / 3)  # 60, clipped
+
+
+@pytest.mark.parametrize(
+  ("options", "says"),
+  [
+    ({"crop": "kitti"}, "'kitti' is not known: expected none, garg, eigen"),
+    ({"min_depth": 9.0, "max_depth": 3.0}, "from 9.0 to 3.0 metres is no"),
+  ],
+)
+def test_protocols_that_cannot_be(options, says):
+  with pytest.raises(UserError, match=says):
+    metrics.depth(**options)
