@@ -8,7 +8,8 @@ Paper: Vincent et al., "Stacked Denoising Autoencoders" (2010, JMLR 11): noisy
 Command: python -m jaxseg.main --config=configs/denoise_scenes.py \
   --workdir=runs/denoise
 Data: scenes, 600 stills of 96x128, made on the spot; noise of 25/255.
-Hardware: two CPU cores. Not yet measured.
+Hardware: two CPU cores. Not yet measured at full length. After 300 steps, seed
+  0, first 40 of val: PSNR 22.57 dB (noisy 20.17); with residual=True 20.47.
 """
 
 from jaxseg import defaults
@@ -26,7 +27,7 @@ def get_config():
   c.task.name = "denoising"
   c.task.noise = "gaussian"
   c.task.level = 25 / 255
-  c.task.residual = True
+  c.task.residual = False
   c.task.losses = ("l2",)
   c.model.name = "unet"
   c.model.width = 16
