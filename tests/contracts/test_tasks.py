@@ -271,7 +271,9 @@ def test_views_are_averaged_where_an_average_means_something(case):
   back = task.from_mean(task.to_mean(out))
   before, after = task.predict(out), task.predict(back)
   for key in before:
-    np.testing.assert_allclose(before[key], after[key], 1e-5, 1e-4)
+    # Colours in Lab reach 100 and pass through 0.
+    near = 1e-4 if task.name == "colorization" else 0
+    np.testing.assert_allclose(before[key], after[key], rtol=1e-5, atol=near)
 
 
 def test_flip_commutes_with_predict(case):
