@@ -19,7 +19,7 @@ from ml_collections import ConfigDict
 
 from jaxseg import inference, mesh, networks, optim
 from jaxseg.data import audit as audit_lib
-from jaxseg.data import decode, folder, pipeline, sources, transforms
+from jaxseg.data import colors, decode, folder, pipeline, sources, transforms
 from jaxseg.data.spec import DATASETS, points_of
 from jaxseg.experiment import Experiment, Split
 from jaxseg.naming import construct, given, lookup
@@ -107,18 +107,6 @@ def _per_class(
   return weights
 
 
-def read_numbers(path: str, key: str) -> tuple[float, ...]:
-  """The numbers of a text file, one a line."""
-  try:
-    with open(path) as f:
-      return tuple(float(line) for line in f.read().split())
-  except (OSError, ValueError) as e:
-    raise UserError(
-      f"{key} = {path!r} cannot be read ({e}): expected a text file with one "
-      "number a line."
-    ) from e
-
-
 def make_task(config: ConfigDict, spec: Any) -> Any:
   """The task of config.task on a data set."""
   factory = lookup(TASKS, config.task.name, "config.task.name")
@@ -134,7 +122,7 @@ def make_task(config: ConfigDict, spec: Any) -> Any:
       if key in section:
         section[key] = _per_class(section[key], key, least, spec.num_classes)
   if isinstance(kwargs.get("prior"), str):
-    kwargs["prior"] = read_numbers(kwargs["prior"], "config.task.prior")
+    kwargs["prior"] = colors.read_prior(kwargs["prior"], "config.task.prior")
   if "losses" in kwargs and hasattr(factory, "registry"):
     losses = parse_losses(kwargs["losses"], options, factory.registry)
     kwargs["losses"] = losses

@@ -69,6 +69,18 @@ def prior(dataset: str, data_dir: str | None, grid: float = 10.0) -> np.ndarray:
   return color_bins.smooth_prior(counts, bins)
 
 
+def read_prior(path: str, key: str) -> tuple[float, ...]:
+  """What `main` wrote: a number a line; `key` names it in the UserError."""
+  try:
+    with open(path) as f:
+      return tuple(float(line) for line in f.read().split())
+  except (OSError, ValueError) as e:
+    raise UserError(
+      f"{key} = {path!r} cannot be read ({e}): expected a text file with one "
+      "number a line."
+    ) from e
+
+
 def main(argv: list[str]) -> int:
   """The command line; returns the exit status."""
   parser = argparse.ArgumentParser(
