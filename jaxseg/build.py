@@ -10,20 +10,18 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from jaxseg import inference, mesh, networks, optim
+from jaxseg import assignment, inference, mesh, networks, optim
 from jaxseg.data import audit as audit_lib
-from jaxseg.data import colors, decode, folder, pipeline, sources, transforms
-from jaxseg.data.spec import DATASETS, points_of
+from jaxseg.data import decode, folder, missing, pipeline, sources, transforms
+from jaxseg.data.spec import DATASETS
 from jaxseg.experiment import Experiment, Split
-from jaxseg.naming import construct, given, lookup
-from jaxseg.tasks import TASKS
+from jaxseg.naming import lookup
 from jaxseg.types import UserError
 
 FOLDER_KEYS = (
@@ -34,12 +32,6 @@ FOLDER_KEYS = (
   "ignore_ids",
   "colors",
   "split_dir",
-)
-CROSS_ENTROPY_KEYS = (
-  "label_smoothing",
-  "class_weights",
-  "normalization",
-  "reduction",
 )
 
 
@@ -64,76 +56,6 @@ def dataset(config: ConfigDict) -> Any:
     if data[f"{split}_split"] is not None
   }
   return dataclasses.replace(spec, splits={**spec.splits, **replaced})
-
-
-def parse_losses(
-  losses: Any, options: dict[str, Any], registry: Mapping[str, Any]
-) -> tuple[tuple[str, float, tuple[tuple[str, Any], ...]], ...]:
-  """('cross_entropy', 'dice*0.5') -> ((name, weight, options), ...)."""
-  if isinstance(losses, str):
-    losses = (losses,)
-  terms = []
-  for text in losses:
-    name, _, factor = str(text).partition("*")
-    name = name.strip()
-    lookup(registry, name, "config.task.losses")
-    try:
-      weight = float(factor) if factor else 1.0
-    except ValueError:
-      raise UserError(
-        f"config.task.losses: {text!r} has no number after '*': write "
-        "'dice*0.5'."
-      ) from None
-    own = tuple(sorted(options.items())) if name == "cross_entropy" else ()
-    terms.append((name, weight, own))
-  if options and not any(name == "cross_entropy" for name, _, _ in terms):
-    raise UserError(
-      f"config.task.{next(iter(options))} is an option of cross_entropy, which "
-      f"is not among config.task.losses = {', '.join(map(str, losses))}."
-    )
-  return tuple(terms)
-
-
-def _per_class(
-  weights: Any, key: str, least: float, classes: int
-) -> tuple[float, ...]:
-  """Numbers of at least `least`, one for each class."""
-  weights = tuple(float(w) for w in weights)
-  if len(weights) != classes or min(weights) < least:
-    raise UserError(
-      f"config.task.{key} = {weights} has {len(weights)} entries for {classes} "
-      f"classes: expected one number per class, at least {least:g}."
-    )
-  return weights
-
-
-def make_task(config: ConfigDict, spec: Any) -> Any:
-  """The task of config.task on a data set."""
-  factory = lookup(TASKS, config.task.name, "config.task.name")
-  kwargs = given(config.task)
-  semantic = config.task.name == "semantic"
-  options = {}
-  if semantic:
-    options = {k: kwargs.pop(k) for k in CROSS_ENTROPY_KEYS if k in kwargs}
-    for key, section, least in (
-      ("class_weights", options, 0.0),
-      ("decision_weights", kwargs, 1e-6),
-    ):
-      if key in section:
-        section[key] = _per_class(section[key], key, least, spec.num_classes)
-  if isinstance(kwargs.get("prior"), str):
-    kwargs["prior"] = colors.read_prior(kwargs["prior"], "config.task.prior")
-  if "losses" in kwargs and hasattr(factory, "registry"):
-    losses = parse_losses(kwargs["losses"], options, factory.registry)
-    kwargs["losses"] = losses
-  elif options:
-    kwargs["losses"] = (("cross_entropy", 1.0, tuple(sorted(options.items()))),)
-  fixed = {}
-  if semantic:
-    fixed = {"classes": spec.classes, "palette": spec.palette}
-  if config.task.name == "keypoints":
-    fixed = points_of(spec)
-  return construct(factory, kwargs, fixed, "task")
 
 
 def make_inference(config: ConfigDict) -> inference.InferenceOptions:
@@ -247,7 +169,7 @@ def experiment(config: ConfigDict, with_data: bool = True) -> Experiment:
   """
   _check_positive(config)
   spec = dataset(config)
-  task = make_task(config, spec)
+  task = assignment.make_task(config, spec)
   model = networks.make_model(config, task)
   size = image_size(config)
   if with_data:
@@ -260,6 +182,7 @@ def experiment(config: ConfigDict, with_data: bool = True) -> Experiment:
   augment = transforms.parse(config.data.augment, size)
   keep_size = transforms.parse(config.data.eval, size)
   keys = ("image", *task.fields)
+  keep = missing.parse(config.data.keep, task.fields)
   decoder = decode.decoder_of(spec)
   threads = config.data.threads
   opened = functools.cache(
@@ -289,7 +212,7 @@ def experiment(config: ConfigDict, with_data: bool = True) -> Experiment:
 
   def audit() -> Any:
     if config.audit and "depth" in keys:
-      audit_lib.audit_depth(source, decoder, task.min_m, task.max_m)
+      audit_lib.audit_depth(source, decoder, *task.depth_range)
     if not config.audit or "label" not in keys:
       return None
     return audit_lib.audit_labels(source, decoder, spec.classes)
@@ -325,6 +248,7 @@ def experiment(config: ConfigDict, with_data: bool = True) -> Experiment:
       seed=config.seed,
       start=start,
       threads=threads,
+      keep=keep,
     ),
     splits=available,
     audit=audit,

@@ -37,6 +37,8 @@ def get_config() -> ConfigDict:
   c.data.train_split = config_dict.placeholder(str)  # TFDS expressions that
   c.data.val_split = config_dict.placeholder(str)  # replace the data set's
   c.data.test_split = config_dict.placeholder(str)  # own
+  # (('depth', 0.5), ...): share of the training examples that keep a field.
+  c.data.keep = ()
   c.data.threads = 0  # reading threads; 0: one per core
   # data.name = 'folder': your own images and masks.
   c.data.images = ""  # folder of images
@@ -51,6 +53,11 @@ def get_config() -> ConfigDict:
   c.task = ConfigDict()
   c.task.name = "semantic"  # jaxseg.tasks.TASKS
   c.task.losses = config_dict.placeholder(tuple)  # names, or 'dice*0.5'
+  # Several tasks on one network (name = 'multi'): losses are then
+  # 'depth/l1*0.1', other options go to the tasks that have them.
+  c.task.tasks = config_dict.placeholder(tuple)  # such as ('semantic', 'depth')
+  c.task.weights = config_dict.placeholder(tuple)  # of their losses
+  c.task.weighting = config_dict.placeholder(str)  # fixed, learned
   c.task.aux_weight = config_dict.placeholder(float)
   c.task.min_m = config_dict.placeholder(float)  # depth: nearest, metres
   c.task.max_m = config_dict.placeholder(float)  # depth: farthest, metres

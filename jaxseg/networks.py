@@ -12,6 +12,7 @@ from jaxseg import layers
 from jaxseg.encoders import ENCODERS, NORMALIZATIONS, Normalization
 from jaxseg.models import KIT, MODELS
 from jaxseg.models.kit import DECODERS
+from jaxseg.models.scalars import WithScalars
 from jaxseg.naming import construct, given, lookup
 from jaxseg.types import UserError
 from jaxseg.weights import merge, resolve, store
@@ -20,6 +21,13 @@ Load = Callable[[dict[str, Any]], tuple[dict[str, Any], str]]
 
 
 def make_model(config: ConfigDict, task: Any) -> Any:
+  """What is trained: the network, and the parameters of the task's loss."""
+  network = make_network(config, task)
+  scalars = getattr(task, "scalars", {})
+  return WithScalars(network, scalars) if scalars else network
+
+
+def make_network(config: ConfigDict, task: Any) -> Any:
   """The network of config.model, with the heads that the task wants.
 
   With config.model.encoder.name and a name of KIT it is that decoder on that
@@ -89,6 +97,10 @@ def make_encoder(config: ConfigDict) -> Any:
 def make_pretrained(config: ConfigDict, model: Any) -> Load | None:
   """Loads published weights into fresh variables; None where none are asked.
 
+  Args:
+    config: all keys.
+    model: from `make_model`.
+
   Returns:
     load(variables) -> (variables, what was done); it reads the file, or
     fetches it, only when it is called.
@@ -101,6 +113,7 @@ def make_pretrained(config: ConfigDict, model: Any) -> Load | None:
       f"config.model.weights = {whole!r} holds an encoder already: unset "
       f"config.model.encoder.weights = {part!r}."
     )
+  network = model.network if isinstance(model, WithScalars) else model
   layers.check_choice(
     "config.model.classes", config.model.classes, ("error", "fresh")
   )
@@ -109,13 +122,14 @@ def make_pretrained(config: ConfigDict, model: Any) -> Load | None:
     path = resolve.resolve(whole or part)
     arrays, record = store.read(path)
     if part is not None:
-      check_record(record, model.encoder, part)
+      check_record(record, network.encoder, part)
     others = ()
     if whole is not None:
-      others = merge.class_layers(variables, arrays, model.outputs.values())
+      others = merge.class_layers(variables, arrays, network.outputs.values())
     allow = merge.Allow(
       in_channels=config.model.encoder.in_channels,
       num_classes=others if config.model.classes == "fresh" else (),
+      missing=() if part else tuple(getattr(model, "scalars", ())),
     )
     only = "encoder" if part else ""
     try:

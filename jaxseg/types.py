@@ -36,6 +36,7 @@ BATCH_KEYS: dict[str, tuple[str, str, str]] = {
   "pose": ("float32", "(b, 4, 4)", "world from camera, metres"),
   "motion": ("float32", "(b, 4, 4)", "previous camera from this one, metres"),
   "_mask": ("bool", "(b,)", "real example, or padding of the last batch"),
+  "_has_FIELD": ("bool", "(b,)", "example has FIELD; where it is not: all"),
   "_id": ("int32", "(b,)", "position of the example in its split"),
 }
 
@@ -102,6 +103,9 @@ class Task(Protocol):
     alters = True: the network sees another picture than the data set's.
     coarse = True: heads may be smaller than the image: `loss` shrinks the
       truth and `compose` enlarges the answer.
+    scalars: name -> how many numbers, parameters of the loss that the model
+      holds and returns in training.
+    blended = 'probability' where it classifies, 'value' where it regresses.
   """
 
   @property

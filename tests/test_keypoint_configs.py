@@ -2,7 +2,7 @@
 
 import pytest
 
-from jaxseg import build, defaults, inference
+from jaxseg import assignment, build, defaults, inference
 from jaxseg.data.points import FACE_68, LSP_14
 from jaxseg.types import UserError
 
@@ -18,7 +18,7 @@ def config_of(name, **task):
 
 def task_of(name, **task):
   config = config_of(name, **task)
-  return build.make_task(config, build.dataset(config))
+  return assignment.make_task(config, build.dataset(config))
 
 
 def test_the_data_set_says_what_the_points_are():
@@ -64,7 +64,7 @@ def test_keys_of_keypoints_are_refused_by_other_tasks():
   config = defaults.get_config()
   config.task.sigma = 2.0
   with pytest.raises(UserError, match="sigma is not an option of Semantic"):
-    build.make_task(config, build.dataset(config))
+    assignment.make_task(config, build.dataset(config))
 
 
 def test_windows_are_put_together_of_heatmaps_alone():
@@ -79,4 +79,4 @@ def test_a_data_set_without_classes_has_no_semantic_task():
   config = config_of("faces")
   config.task.name = "semantic"
   with pytest.raises(UserError, match="needs classes, and this data set has"):
-    build.make_task(config, build.dataset(config))
+    assignment.make_task(config, build.dataset(config))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import cv2
@@ -21,6 +21,7 @@ import grain
 import jax
 import numpy as np
 
+from jaxseg.data import missing
 from jaxseg.data.decode import Decoder
 from jaxseg.data.sources import Source
 from jaxseg.data.transforms import Transform
@@ -102,6 +103,7 @@ def train_batches(
   start: int = 0,
   shard: Shard | None = None,
   threads: int = 0,
+  keep: Mapping[str, float] | None = None,
 ) -> Iterator[HostBatch]:
   """Endless batches of this host's rows, from global batch `start` on.
 
@@ -114,6 +116,7 @@ def train_batches(
     start: number of global batches that were consumed before.
     shard: this host; None asks JAX.
     threads: reading threads; 0 is one per core.
+    keep: field -> share of the examples that keep it, see `data.missing`.
 
   Yields:
     image uint8 (b, h, w, 3), label uint8 (b, h, w), ..., _mask, _id.
@@ -131,7 +134,8 @@ def train_batches(
   def load(position: int, rng: np.random.Generator) -> HostBatch:
     # Our own shuffle: Grain's costs a millisecond per example.
     index = int(order(position // n)[position % n])
-    return _example(source, decoder, index, transform, rng)
+    fields = _example(source, decoder, index, transform, rng)
+    return missing.withhold(fields, index, keep or {}, seed)
 
   dataset = (
     grain.MapDataset.range(FOREVER)  # batches may straddle epochs

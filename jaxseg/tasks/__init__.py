@@ -6,6 +6,7 @@ from jaxseg.tasks.depth import Depth
 from jaxseg.tasks.depth_bins import DepthBins
 from jaxseg.tasks.depth_ordinal import DepthOrdinal
 from jaxseg.tasks.keypoints import Keypoints
+from jaxseg.tasks.multi import Multi
 from jaxseg.tasks.normals import Normals
 from jaxseg.tasks.semantic import Semantic
 
@@ -18,4 +19,5 @@ TASKS = {
   "denoising": Denoising,
   "colorization": Colorization,
   "keypoints": Keypoints,
+  "multi": Multi,
 }

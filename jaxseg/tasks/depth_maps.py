@@ -53,6 +53,11 @@ class DepthMaps:
     """Reads the depth map."""
     return ("depth",)
 
+  @property
+  def depth_range(self) -> tuple[float, float]:
+    """Metres that train and count."""
+    return self.min_m, self.max_m
+
   def prepare(self, batch: Batch, key: Array) -> Batch:
     """Nothing to prepare."""
     del key

@@ -16,6 +16,7 @@ from jaxseg.tasks import (
   DepthBins,
   DepthOrdinal,
   Keypoints,
+  Multi,
   Normals,
   Semantic,
 )
@@ -146,6 +147,25 @@ def keypoints(rng, image, **options):
   return task, batch, hidden[:, None, None], {"keypoints": perfect}
 
 
+def multi(rng, image):
+  """Three tasks, none of which has a truth where one of them has not."""
+  parts, batch, unused, perfect = [], {}, np.zeros((4, 6, 7, 1), bool), {}
+  for name, make in (
+    ("semantic", semantic),
+    ("depth", depth),
+    ("normals", normals),
+  ):
+    task, fields, void, best = make(rng, image)
+    parts.append((name, task))
+    batch |= fields
+    unused |= void
+    perfect |= best
+  batch["label"] = jnp.where(unused[..., 0], IGNORE, batch["label"])
+  batch["depth"] = jnp.where(unused[..., 0], 0, batch["depth"])
+  batch["normal"] = jnp.where(unused, 0, batch["normal"])
+  return Multi(tuple(parts), weights=(1.0, 0.5, 2.0)), batch, unused, perfect
+
+
 def method(**options):
   return lambda rng, image: keypoints(rng, image, **options)
 
@@ -159,6 +179,7 @@ CASES = {
   "denoising": denoising,
   "colorization": colorization,
   "keypoints": keypoints,
+  "multi": multi,
   "keypoints, faces": method(eyes=(0, 1)),
   "keypoints, positions": method(method="one_hot", decode="argmax"),
   "keypoints, soft positions": method(
@@ -298,13 +319,15 @@ def test_pictures_are_uint8_at_the_size_of_the_image(case):
   pred = predict(task, perfect, batch)
   pred = {k: np.asarray(v) for k, v in pred.items()}
   pictures = task.render(host, pred)
-  assert {"truth", "prediction"} <= pictures.keys()
+  pairs = [t for t in pictures if t.endswith("truth")]
+  assert pairs
   for picture in pictures.values():
     assert picture.dtype == np.uint8
     assert picture.shape == (4, 6, 7, 3)
   # The perfect prediction looks like the truth, where there is a truth.
-  same = (pictures["truth"] == pictures["prediction"]).all(-1)
-  assert same[2:].all()
+  for title in pairs:
+    guess = pictures[title.replace("truth", "prediction")]
+    assert (pictures[title] == guess).all(-1)[2:].all()
 
 
 def test_untrained_depth_is_in_the_middle_of_the_range():

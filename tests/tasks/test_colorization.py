@@ -7,7 +7,7 @@ import optax
 import pytest
 from ml_collections import ConfigDict
 
-from jaxseg import answer, build, inference, native
+from jaxseg import answer, assignment, inference, native
 from jaxseg.models import MODELS
 from jaxseg.ops import color
 from jaxseg.state import create_state
@@ -169,14 +169,14 @@ def test_the_prior_is_read_from_a_file(tmp_path):
   config = ConfigDict(
     {"task": {"name": "colorization", "grid": 20.0, "prior": str(path)}}
   )
-  task = build.make_task(config, None)
+  task = assignment.make_task(config, None)
   assert task.prior == (1 / Q,) * Q
   config.task.prior = str(tmp_path / "none.txt")
   with pytest.raises(UserError, match=r"none\.txt' cannot be read"):
-    build.make_task(config, None)
+    assignment.make_task(config, None)
   config = ConfigDict({"task": {"name": "colorization", "losses": ("l1",)}})
   with pytest.raises(UserError, match="losses is not an option of Colorizat"):
-    build.make_task(config, None)
+    assignment.make_task(config, None)
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxseg import build, defaults
+from jaxseg import assignment, defaults
 from jaxseg.data.spec import DATASETS
 from jaxseg.metrics.depth import crop_mask
 from jaxseg.types import UserError
@@ -15,7 +15,7 @@ def make(name="depth", **options):
   config.task.name = name
   for key, value in options.items():
     config.task[key] = value
-  return build.make_task(config, DATASETS["scenes"])
+  return assignment.make_task(config, DATASETS["scenes"])
 
 
 def pixels(task, depth):

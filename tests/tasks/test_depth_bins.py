@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxseg import build, defaults
+from jaxseg import assignment, defaults
 from jaxseg.data.spec import DATASETS
 from jaxseg.losses import DEPTH_LOSSES
 from jaxseg.ops import bins
@@ -17,7 +17,7 @@ def make(name, **options):
   config.task.min_m, config.task.max_m = 1.0, 81.0
   for key, value in options.items():
     config.task[key] = value
-  return build.make_task(config, DATASETS["scenes"])
+  return assignment.make_task(config, DATASETS["scenes"])
 
 
 def test_channels_and_untrained_answers():

@@ -1,0 +1,152 @@
+"""The task of a config: what is predicted, by which losses, judged how."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxseg.data import colors
+from jaxseg.data.spec import points_of
+from jaxseg.naming import construct, given, lookup
+from jaxseg.tasks import TASKS
+from jaxseg.types import UserError
+
+CROSS_ENTROPY_KEYS = (
+  "label_smoothing",
+  "class_weights",
+  "normalization",
+  "reduction",
+)
+MULTI_KEYS = ("tasks", "weights", "weighting")
+TASKS_KEY = "config.task.tasks"
+
+
+def parse_losses(
+  losses: Any, options: dict[str, Any], registry: Mapping[str, Any]
+) -> tuple[tuple[str, float, tuple[tuple[str, Any], ...]], ...]:
+  """('cross_entropy', 'dice*0.5') -> ((name, weight, options), ...)."""
+  if isinstance(losses, str):
+    losses = (losses,)
+  terms = []
+  for text in losses:
+    name, _, factor = str(text).partition("*")
+    name = name.strip()
+    lookup(registry, name, "config.task.losses")
+    try:
+      weight = float(factor) if factor else 1.0
+    except ValueError:
+      raise UserError(
+        f"config.task.losses: {text!r} has no number after '*': write "
+        "'dice*0.5'."
+      ) from None
+    own = tuple(sorted(options.items())) if name == "cross_entropy" else ()
+    terms.append((name, weight, own))
+  if options and not any(name == "cross_entropy" for name, _, _ in terms):
+    raise UserError(
+      f"config.task.{next(iter(options))} is an option of cross_entropy, which "
+      f"is not among config.task.losses = {', '.join(map(str, losses))}."
+    )
+  return tuple(terms)
+
+
+def _per_class(
+  weights: Any, key: str, least: float, classes: int
+) -> tuple[float, ...]:
+  """Numbers of at least `least`, one for each class."""
+  weights = tuple(float(w) for w in weights)
+  if len(weights) != classes or min(weights) < least:
+    raise UserError(
+      f"config.task.{key} = {weights} has {len(weights)} entries for {classes} "
+      f"classes: expected one number per class, at least {least:g}."
+    )
+  return weights
+
+
+def make_task(config: ConfigDict, spec: Any) -> Any:
+  """The task of config.task on a data set.
+
+  Raises:
+    UserError: a name or an option that is not known, or values that do not
+      fit one another.
+  """
+  lookup(TASKS, config.task.name, "config.task.name")
+  kwargs = given(config.task)
+  if config.task.name == "multi":
+    return _several(kwargs, spec)
+  return _one(config.task.name, kwargs, spec)
+
+
+def _one(name: str, kwargs: dict[str, Any], spec: Any) -> Any:
+  factory = TASKS[name]
+  options = {}
+  fixed = {}
+  if name == "semantic":
+    options = {k: kwargs.pop(k) for k in CROSS_ENTROPY_KEYS if k in kwargs}
+    for key, section, least in (
+      ("class_weights", options, 0.0),
+      ("decision_weights", kwargs, 1e-6),
+    ):
+      if key in section:
+        section[key] = _per_class(section[key], key, least, spec.num_classes)
+    fixed = {"classes": spec.classes, "palette": spec.palette}
+  if name == "keypoints":
+    fixed = points_of(spec)
+  if isinstance(kwargs.get("prior"), str):
+    kwargs["prior"] = colors.read_prior(kwargs["prior"], "config.task.prior")
+  if "losses" in kwargs and hasattr(factory, "registry"):
+    losses = parse_losses(kwargs["losses"], options, factory.registry)
+    kwargs["losses"] = losses
+  elif options:
+    kwargs["losses"] = (("cross_entropy", 1.0, tuple(sorted(options.items()))),)
+  return construct(factory, kwargs, fixed, "task")
+
+
+def _several(kwargs: dict[str, Any], spec: Any) -> Any:
+  """Tasks that share a network; an option goes to every task that has it."""
+  own = {k: kwargs.pop(k) for k in MULTI_KEYS if k in kwargs}
+  names = own.pop("tasks", ())
+  names = (names,) if isinstance(names, str) else tuple(names)
+  if "weights" in own:
+    own["weights"] = tuple(float(w) for w in own["weights"])
+  known = {k: v for k, v in TASKS.items() if k != "multi"}
+  shares = {name: {} for name in names}
+  takes = {
+    name: {f.name for f in dataclasses.fields(lookup(known, name, TASKS_KEY))}
+    for name in names
+  }
+  if "semantic" in names:
+    takes["semantic"] |= set(CROSS_ENTROPY_KEYS)
+  for task, losses in _losses_of(kwargs.pop("losses", ()), names).items():
+    shares[task]["losses"] = losses
+  for key, value in kwargs.items():
+    owners = [name for name in names if key in takes[name]]
+    if not owners:
+      raise UserError(
+        f"config.task.{key} is not an option of any of the tasks "
+        f"{', '.join(names)}: unset it."
+      )
+    for name in owners:
+      shares[name][key] = value
+  parts = tuple((name, _one(name, shares[name], spec)) for name in names)
+  return construct(TASKS["multi"], own, {"parts": parts}, "task")
+
+
+def _losses_of(
+  losses: Any, names: tuple[str, ...]
+) -> dict[str, tuple[str, ...]]:
+  """('depth/l1', 'normals/cosine*2') -> {'depth': ('l1',), ...}."""
+  losses = (losses,) if isinstance(losses, str) else losses
+  found: dict[str, tuple[str, ...]] = {}
+  for text in losses:
+    task, slash, loss = str(text).partition("/")
+    if not slash or task not in names:
+      raise UserError(
+        f"config.task.losses: {text!r} names none of the tasks "
+        f"{', '.join(names)} before a slash: write "
+        f"'{names[0] if names else 'depth'}/{loss or task}'."
+      )
+    found[task] = (*found.get(task, ()), loss)
+  return found
