@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from jaxseg import answer, compiling, viz, writers
+from jaxseg import answer, compiling, sheets, writers
 from jaxseg import mesh as mesh_lib
 from jaxseg.experiment import Experiment, Split
 from jaxseg.state import State
@@ -144,10 +144,10 @@ def _sheet(
       rows.append([group[title][i] for title in titles])
   legend = getattr(experiment.task, "classes", None)
   palette = getattr(experiment.task, "palette", None)
-  return viz.contact_sheet(
+  return sheets.contact_sheet(
     rows[:PICTURES],
     titles,
-    legend=viz.class_legend(legend, palette) if legend else (),
+    legend=sheets.class_legend(legend, palette) if legend else (),
   )
 
 

@@ -25,14 +25,14 @@ import cv2
 import numpy as np
 from rich.console import Console
 
-from jaxseg import viz, writers
+from jaxseg import sheets, viz, writers
 from jaxseg.data import images
 from jaxseg.types import UserError
 
 Prediction = Mapping[str, np.ndarray]
 Render = Callable[[np.ndarray, Prediction], dict[str, np.ndarray]]
 
-# Of pictures, on the contact sheet.
+# Of pictures, on the contact sheet, where there is one of them.
 TITLES = dict.fromkeys(("overlay", "depth", "normal", "image"), "prediction")
 AHEAD = 3  # images read before their turn
 LISTED = 20  # failures spelled out in the error
@@ -143,7 +143,9 @@ def predict_items(
         e.add_note(f"while predicting {item.where or item.name}")
         raise
       drawn = draw(image, pred)
-      titled = {TITLES.get(k, k): picture for k, picture in drawn.items()}
+      titled = drawn
+      if len(drawn) == 1:
+        titled = {TITLES.get(k, k): picture for k, picture in drawn.items()}
       shown.add(item.name, image, {**truth, **titled})
       if written:
         written.result()  # one at a time, and its errors surface here
@@ -152,8 +154,8 @@ def predict_items(
     if written:
       written.result()
   if shown.rows:
-    legend = viz.class_legend(getattr(task, "classes", ()), palette)
-    page = viz.contact_sheet(
+    legend = sheets.class_legend(getattr(task, "classes", ()), palette)
+    page = sheets.contact_sheet(
       shown.rows, shown.titles, legend, names=shown.names
     )
     _save(out_dir / "contact_sheet.jpg", page)
@@ -181,7 +183,7 @@ class _Sheet:
     if len(self.rows) < self.limit:
       self.titles = ["image", *drawn]
       self.rows.append(
-        [viz.fit(p, (192, 256)) for p in (image, *drawn.values())]
+        [sheets.fit(p, (192, 256)) for p in (image, *drawn.values())]
       )
       self.names.append(name)
 
@@ -201,7 +203,7 @@ def pictures(
     shown["overlay"] = viz.skeleton(image, pred["keypoints"], bones, flip_pairs)
   if "depth" in pred:
     picture, (low, high) = viz.depth_colors(pred["depth"])
-    bar = viz.scale_bar(low, high, picture.shape[0])
+    bar = sheets.scale_bar(low, high, picture.shape[0])
     shown["depth"] = np.hstack([picture, bar])
   if "normal" in pred:
     shown["normal"] = viz.normal_colors(pred["normal"])

@@ -225,8 +225,9 @@ def split_items(
       fields = crop(fields, np.random.default_rng(0))
       batch = {key: value[None] for key, value in fields.items()}
       truth = {key: batch[key] for key in task.fields}
-      drawn = task.render(batch, truth)["truth"][0]
-      return see(fields["image"], index), {"truth": drawn}
+      drawn = task.render(batch, truth).items()
+      shown = {k: v[0] for k, v in drawn if k.endswith("truth")}
+      return see(fields["image"], index), shown
 
     return load
 

@@ -1,4 +1,4 @@
-"""Pictures for people: colours, overlays, depth, normals, contact sheets.
+"""Pictures for people: colours, overlays, depth, normals, errors, skeletons.
 
 Everything is NumPy and uint8 RGB (h, w, 3); labels are integer (h, w), and a
 palette is a sequence of RGB colours in [0, 255] whose position is the class
@@ -12,18 +12,13 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-import PIL.Image
-import PIL.ImageDraw
-import PIL.ImageFont
 
 from jaxseg.types import IGNORE, UserError
 
 Palette = Sequence[Sequence[int]] | np.ndarray
 
-PAPER = (250, 250, 248)
-INK = (38, 40, 46)
-FAINT = (120, 124, 132)
 HATCH = ((214, 214, 206), (168, 168, 160))
+WRONG = (235, 40, 40)
 INVALID = (58, 58, 62)  # no depth, no normal
 RIGHT, LEFT, MIDDLE = (255, 140, 40), (60, 170, 255), (120, 230, 120)
 
@@ -119,24 +114,9 @@ def depth_colors(
   low = float(np.percentile(some, 2)) if low is None else low
   high = float(np.percentile(some, 98)) if high is None else high
   near = (high - np.where(valid, depth, high)) / max(high - low, 1e-6)
-  picture = _turbo(near)
+  picture = turbo(near)
   picture[~valid] = INVALID
   return picture, (low, high)
-
-
-def scale_bar(
-  low: float, high: float, height: int, unit: str = "m"
-) -> np.ndarray:
-  """What the colours of `depth_colors` mean: uint8 (height, w, 3)."""
-  canvas = _Canvas(height, 64)
-  pad = min(10, height // 4)
-  ramp = np.linspace(1, 0, height - 2 * pad)[:, None].repeat(14, 1)
-  canvas.paste(_turbo(ramp), pad, 6)
-  ticks = max(2, min(5, height // 40))
-  for part in np.linspace(0, 1, ticks):
-    text = f"{low + part * (high - low):.3g} {unit}"
-    canvas.text(text, pad + part * (height - 2 * pad - 1), 24, 10, anchor="lm")
-  return canvas.array()
 
 
 def normal_colors(normal: np.ndarray) -> np.ndarray:
@@ -159,14 +139,77 @@ def to_bytes(image: np.ndarray) -> np.ndarray:
 
 
 def error_colors(
-  image: np.ndarray, true: np.ndarray, high: float = 0.25
+  error: np.ndarray, high: float, valid: np.ndarray | None = None
 ) -> np.ndarray:
-  """Where two uint8 (h, w, 3) images differ: turbo, blue is equal.
+  """How wrong each pixel is: turbo, blue is right, red is `high` or more.
 
-  Red is a mean difference of the channels of `high`, as a share of 255.
+  Args:
+    error: (h, w), at least 0.
+    high: in the unit of the error.
+    valid: bool (h, w), where there is a truth; dark grey elsewhere.
   """
-  error = np.abs(image.astype(np.float32) - true).mean(-1) / 255
-  return _turbo(error / high)
+  valid = np.ones(error.shape, bool) if valid is None else valid
+  picture = turbo(np.where(valid, error, 0) / high)
+  picture[~valid] = INVALID
+  return picture
+
+
+def image_error(image: np.ndarray, true: np.ndarray) -> np.ndarray:
+  """Where two uint8 (h, w, 3) images differ; see `error_colors`.
+
+  Red is a mean difference of the channels of a quarter of the range.
+  """
+  return error_colors(np.abs(image.astype(np.float32) - true).mean(-1), 64.0)
+
+
+def depth_error(depth: np.ndarray, true: np.ndarray) -> np.ndarray:
+  """Relative error of metres (h, w); red is half of the truth, or more."""
+  valid = np.isfinite(true) & (true > 0)
+  safe = np.where(valid, true, 1)
+  return error_colors(np.abs(depth - safe) / safe, 0.5, valid)
+
+
+def normal_error(normal: np.ndarray, true: np.ndarray) -> np.ndarray:
+  """Angle between unit vectors (h, w, 3); red is 60 degrees, or more."""
+  valid = np.abs(true).sum(-1) > 0
+  cosine = np.clip((np.asarray(normal, np.float32) * true).sum(-1), -1, 1)
+  return error_colors(np.rad2deg(np.arccos(cosine)), 60.0, valid)
+
+
+def label_error(
+  image: np.ndarray, label: np.ndarray, true: np.ndarray
+) -> np.ndarray:
+  """The image in grey, red where the label is wrong, hatched where ignored."""
+  ignored = true == IGNORE
+  wrong = np.where(ignored, IGNORE, label != true)
+  grey = cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_RGB2GRAY)
+  picture = grey[..., None].repeat(3, -1)
+  painted = overlay(picture, wrong, ((0, 0, 0), WRONG))
+  return np.where((wrong == 0)[..., None], picture, painted)
+
+
+def point_error(
+  image: np.ndarray, points: np.ndarray, true: np.ndarray
+) -> np.ndarray:
+  """A line from each point of the truth (a dot) to where it was predicted.
+
+  Args:
+    image: uint8 (h, w, 3).
+    points: (n, k, 3) x, y in pixels, score.
+    true: (n, k, 3) x, y in pixels, visibility; 0 is not drawn.
+  """
+  picture = np.ascontiguousarray(image).copy()
+  radius = max(1, round(min(image.shape[:2]) / 120))
+  pairs = zip(np.reshape(points, (-1, 3)), np.reshape(true, (-1, 3)))
+  for guess, point in pairs:
+    if point[2] > 0 and np.isfinite(guess[:2]).all():
+      a, b = (
+        tuple(np.floor(np.clip(p[:2], -1e4, 1e4)).astype(int).tolist())
+        for p in (guess, point)
+      )
+      cv2.line(picture, a, b, WRONG, max(1, radius // 2))
+      cv2.circle(picture, b, radius, MIDDLE, -1)
+  return picture
 
 
 def skeleton(
@@ -205,130 +248,6 @@ def skeleton(
   return picture
 
 
-def contact_sheet(
-  rows: Sequence[Sequence[np.ndarray]],
-  titles: Sequence[str],
-  legend: Sequence[tuple[str, Sequence[int]]] = (),
-  *,
-  names: Sequence[str] | None = None,
-  cell: tuple[int, int] = (192, 256),
-) -> np.ndarray:
-  """A grid of pictures with headings, names and a legend of classes.
-
-  Args:
-    rows: pictures, uint8 (h, w, 3) of any sizes; each is fitted into a cell.
-    titles: a heading per column, such as ('image', 'truth', 'prediction').
-    legend: (name, colour) of each class.
-    names: a caption per row.
-    cell: largest (h, w) of a picture on the sheet.
-
-  Returns:
-    uint8 (h, w, 3).
-  """
-  if any(len(row) != len(titles) for row in rows):
-    raise ValueError(
-      f"contact sheet: rows of {sorted({len(r) for r in rows})} pictures under "
-      f"{len(titles)} titles."
-    )
-  fitted = [[fit(picture, cell) for picture in row] for row in rows]
-  widths = [
-    max((row[i].shape[1] for row in fitted), default=cell[1])
-    for i in range(len(titles))
-  ]
-  heights = [max(p.shape[0] for p in row) for row in fitted]
-  margin, gap, head, caption = 20, 8, 28, 20 if names else 0
-  width = max(2 * margin + sum(widths) + gap * (len(titles) - 1), 260)
-  keys = _legend_lines(legend, width - 2 * margin)
-  height = margin + head + sum(heights) + (gap + caption) * len(rows)
-  height += 22 * (max(y for *_, y, _ in keys) + 1) + 10 if keys else 0
-  canvas = _Canvas(height + margin - gap, width)
-
-  lefts = margin + np.cumsum([0, *(w + gap for w in widths)])
-  for title, left in zip(titles, lefts):
-    canvas.text(title, margin + 8, left, 14, anchor="lm")
-  top = margin + head
-  for i, row in enumerate(fitted):
-    for picture, left in zip(row, lefts):
-      canvas.paste(picture, top, left)
-    top += heights[i]
-    if names:
-      text = _shorten(names[i], 11, width - 2 * margin)
-      canvas.text(text, top + 10, margin, 11, color=FAINT, anchor="lm")
-    top += caption + gap
-  for name, color, line, left in keys:
-    y = top + 10 + 22 * line
-    if color is None:
-      swatch = colorize(np.full((12, 18), IGNORE), [])
-    else:
-      swatch = np.full((12, 18, 3), color, np.uint8)
-    canvas.paste(swatch, y - 6, margin + left)
-    canvas.text(name, y, margin + left + 24, 12, anchor="lm")
-  return canvas.array()
-
-
-def class_legend(
-  names: Sequence[str], palette: Palette, *, ignore: bool = False
-) -> list[tuple[str, Sequence[int] | None]]:
-  """Names and colours for `contact_sheet`; with `ignore` a hatched entry."""
-  entries = [(name, tuple(c)) for name, c in zip(names, palette)]
-  return [*entries, ("ignored", None)] if ignore else entries
-
-
-class _Canvas:
-  """A sheet to paste pictures and set text on."""
-
-  def __init__(self, height: int, width: int):
-    self._image = PIL.Image.new("RGB", (int(width), int(height)), PAPER)
-    self._draw = PIL.ImageDraw.Draw(self._image)
-
-  def paste(self, picture: np.ndarray, top: int, left: int) -> None:
-    self._image.paste(PIL.Image.fromarray(picture), (int(left), int(top)))
-
-  def text(self, text, y, x, size, color=INK, anchor="la") -> None:
-    self._draw.text(
-      (x, y), text, color, PIL.ImageFont.load_default(size), anchor=anchor
-    )
-
-  def array(self) -> np.ndarray:
-    return np.array(self._image)
-
-
-def _text_width(text: str, size: int) -> int:
-  return int(PIL.ImageFont.load_default(size).getlength(text)) + 1
-
-
-def _shorten(text: str, size: int, width: int) -> str:
-  """Cuts the front off, for the end of a path says most."""
-  short = text
-  while _text_width(short, size) > width and len(text) > 1:
-    text = text[1:]
-    short = "..." + text
-  return short
-
-
-def _legend_lines(entries, width):
-  """(name, colour, line, left) of each entry, flowed into lines."""
-  placed, line, left = [], 0, 0
-  for name, color in entries:
-    need = 24 + _text_width(name, 12) + 20
-    if left and left + need > width:
-      line, left = line + 1, 0
-    placed.append((name, color, line, left))
-    left += need
-  return placed
-
-
-def fit(picture: np.ndarray, cell: tuple[int, int]) -> np.ndarray:
-  """Shrinks (area) or enlarges (nearest, whole factors) into a cell."""
-  h, w = picture.shape[:2]
-  scale = min(cell[0] / h, cell[1] / w)
-  if scale >= 1:
-    factor = int(scale)
-    return picture.repeat(factor, 0).repeat(factor, 1)
-  size = (max(1, round(w * scale)), max(1, round(h * scale)))
-  return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-
-
 def _borders(label: np.ndarray) -> np.ndarray:
   """Pixels whose right or lower neighbour has another label: bool (h, w)."""
   edge = np.zeros(label.shape, bool)
@@ -337,7 +256,10 @@ def _borders(label: np.ndarray) -> np.ndarray:
   return edge
 
 
-def _turbo(part: np.ndarray) -> np.ndarray:
-  """[0, 1] (h, w) -> uint8 RGB, blue through green to red."""
+def turbo(part: np.ndarray) -> np.ndarray:
+  """[0, 1] (h, w) -> uint8 RGB, blue through green to red.
+
+  Mikhailov, "Turbo, An Improved Rainbow Colormap" (2019).
+  """
   index = np.round(np.clip(part, 0, 1) * 255).astype(np.uint8)
   return cv2.applyColorMap(index, cv2.COLORMAP_TURBO)[..., ::-1].copy()

@@ -20,6 +20,7 @@ FLOORS = {
   "encoders": 1,
   "weights": 1,
   "viz": 1,
+  "sheets": 1.5,  # of the pictures that viz makes
   "data": 1,
   "analysis": 1,
   "models": 2,
@@ -85,8 +86,8 @@ RESERVED = {
   "tensorflow_datasets": {"data"},
   "grain": {"data"},
   "array_record": {"data"},
-  "cv2": {"data", "viz", "writers", "predict"},
-  "PIL": {"data", "viz"},
+  "cv2": {"data", "viz", "sheets", "writers", "predict"},
+  "PIL": {"data", "sheets"},
   "orbax": {"checkpoint"},
   "absl": {"main"},
   "clu": {"writers"},

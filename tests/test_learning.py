@@ -58,7 +58,7 @@ RECIPES = {
   "autoencoder": Recipe((16, 24), 2, {"width": 16, "code": 32}),
   "colorization": Recipe((8, 12), 8, {"width": 16}),
   "deconvnet": Recipe(fields={"width": 16, "fc_width": 64}),
-  "deeplabv3_mobilenet_v3_large": Recipe((8, 12), 8, DEEPLAB),
+  "deeplabv3_mobilenet_v3_large": Recipe((4, 6), 16, DEEPLAB),
   "deeplabv3_resnet101": Recipe((8, 12), 8, DEEPLAB),
   "deeplabv3plus_resnet101": Recipe((16, 24), 4, PLUS),
   "deeplabv3plus_xception65": Recipe((16, 24), 4, PLUS),

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from jaxseg import viz
-from jaxseg.types import UserError
+from jaxseg import sheets, viz
+from jaxseg.types import IGNORE, UserError
 
 PALETTE = [(10, 20, 30), (200, 0, 0), (0, 0, 250)]
 
@@ -84,7 +84,7 @@ def test_depth_colours_run_from_red_to_blue_and_leave_holes_grey():
 
 
 def test_scale_bar_shows_the_colours_of_the_range():
-  bar = viz.scale_bar(1, 9, 200)
+  bar = sheets.scale_bar(1, 9, 200)
   picture, _ = viz.depth_colors(np.array([[1.0, 9.0]]), 1, 9)
   assert bar.shape[0] == 200
   np.testing.assert_array_equal(bar[10, 10], picture[0, 0])
@@ -110,10 +110,10 @@ def test_contact_sheet_holds_every_picture_and_legend_colour():
   ]
   names = ["sky", "a rather long class name", "tree"] * 3
   palette = viz.voc_palette(9) + np.uint8(1)
-  sheet = viz.contact_sheet(
+  sheet = sheets.contact_sheet(
     rows,
     ["image", "truth", "prediction"],
-    viz.class_legend(names, palette, ignore=True),
+    sheets.class_legend(names, palette, ignore=True),
     names=["one.png", "folder/" * 60 + "two.png"],
     cell=(40, 60),
   )
@@ -123,19 +123,19 @@ def test_contact_sheet_holds_every_picture_and_legend_colour():
     assert (sheet == color).all(-1).sum() == 12 * 18
   assert (sheet == viz.HATCH[1]).all(-1).sum() > 50
   border = np.concatenate([sheet[:5], sheet[-5:]])
-  assert (border == viz.PAPER).all()  # nothing runs over the edge
-  assert (sheet[:, -10:] == viz.PAPER).all()
+  assert (border == sheets.PAPER).all()  # nothing runs over the edge
+  assert (sheet[:, -10:] == sheets.PAPER).all()
 
 
 def test_contact_sheet_fits_pictures_of_any_size():
   half = np.zeros((400, 200, 3), np.uint8)
   half[:, :, 1] = np.arange(400)[:, None] // 200 * 200
   tiny = np.full((3, 4, 3), (255, 0, 255), np.uint8)
-  sheet = viz.contact_sheet([[half, tiny]], ["a", "b"], cell=(100, 100))
+  sheet = sheets.contact_sheet([[half, tiny]], ["a", "b"], cell=(100, 100))
   assert (sheet == (0, 200, 0)).all(-1).sum() == 50 * 50
   assert (sheet == (255, 0, 255)).all(-1).sum() == 75 * 100  # 25 times
   with pytest.raises(ValueError, match="2 titles"):
-    viz.contact_sheet([[half]], ["a", "b"])
+    sheets.contact_sheet([[half]], ["a", "b"])
 
 
 def test_skeleton_draws_points_and_bones_inside_only():
@@ -154,3 +154,51 @@ def test_skeleton_draws_points_and_bones_inside_only():
   assert got[5, 15].tolist() == list(viz.MIDDLE)  # the bone between
   assert (got.any(-1).any(1)).nonzero()[0].tolist() == [4, 5, 6, 19, 20, 21]
   assert not got[:, 28:].any()
+
+
+def test_errors_are_blue_where_there_is_none_and_red_where_it_is_large():
+  blue, red = viz.turbo(np.array([[0.0, 1.0]]))[0]
+  true = np.array([[2.0, 2.0, 2.0, 0.0]])
+  picture = viz.depth_error(np.array([[2.0, 3.0, 9.0, 5.0]]), true)
+  assert picture[0].tolist() == [*map(list, (blue, red, red, viz.INVALID))]
+  half = viz.depth_error(np.array([[2.5]]), np.array([[2.0]]))
+  np.testing.assert_array_equal(half, viz.turbo(np.array([[0.5]])))
+
+  front, side, none = [0, 0, -1.0], [1.0, 0, 0], [0, 0, 0]
+  picture = viz.normal_error(
+    np.array([[front, side, front]]), np.array([[front, front, none]])
+  )
+  assert picture[0].tolist() == [*map(list, (blue, red, viz.INVALID))]
+  tilted = [np.sin(np.pi / 6), 0, -np.cos(np.pi / 6)]  # by 30 degrees
+  picture = viz.normal_error(np.array([[tilted]]), np.array([[front]]))
+  np.testing.assert_array_equal(picture, viz.turbo(np.array([[0.5]])))
+
+  image = np.full((1, 2, 3), 100, np.uint8)
+  other = image + np.uint8([[[0, 0, 0], [96, 96, 0]]])
+  picture = viz.image_error(other, image)
+  assert picture[0].tolist() == [list(blue), list(red)]
+
+
+def test_wrong_labels_are_red_on_a_grey_image():
+  image = np.full((20, 30, 3), (200, 40, 90), np.uint8)
+  true = np.zeros((20, 30), np.int32)
+  true[:, 20:] = IGNORE
+  label = np.zeros((20, 30), np.int32)
+  label[:, 10:20] = 1
+  picture = viz.label_error(image, label, true).astype(int)
+  right, wrong = picture[:, :9], picture[:, 11:19]
+  assert (right == right[..., :1]).all()  # grey
+  assert (wrong[..., 0] > wrong[..., 1] + 60).all()
+  assert {tuple(c) for c in picture[:, 22:].reshape(-1, 3)} - {
+    tuple(c) for c in right.reshape(-1, 3)
+  }  # hatched
+
+
+def test_a_line_leads_from_each_seen_point_to_its_prediction():
+  image = np.zeros((30, 30, 3), np.uint8)
+  true = np.array([[[5.5, 5.5, 2], [20.5, 20.5, 0]]])
+  guess = np.array([[[15.5, 5.5, 1.0], [25.5, 20.5, 1.0]]])
+  picture = viz.point_error(image, guess, true)
+  assert picture[5, 5].tolist() == list(viz.MIDDLE)
+  assert (picture[5, 8:15] == viz.WRONG).all()
+  assert not picture[15:].any()  # nobody sees the second point

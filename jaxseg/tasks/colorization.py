@@ -175,10 +175,16 @@ class Colorization:
   def render(
     self, batch: Batch, pred: Mapping[str, Any]
   ) -> dict[str, np.ndarray]:
-    """The picture in its own colours and in those that were found."""
+    """The picture in its own colours, in those found, and the difference."""
     pictures = {"truth": np.asarray(batch["image"])}
     if "image" in pred:
       pictures["prediction"] = viz.to_bytes(pred["image"])
+      pictures["error"] = np.stack(
+        [
+          viz.image_error(*pair)
+          for pair in zip(pictures["prediction"], pictures["truth"])
+        ]
+      )
     return pictures
 
 

@@ -160,7 +160,7 @@ class Denoising:
       pictures["prediction"] = viz.to_bytes(pred["image"])
       pictures["error"] = np.stack(
         [
-          viz.error_colors(*pair)
+          viz.image_error(*pair)
           for pair in zip(pictures["prediction"], pictures["truth"])
         ]
       )

@@ -13,7 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxseg import viz
+from jaxseg import sheets, viz
 from jaxseg.metrics import depth as depth_metric
 from jaxseg.types import Array, Batch, Metric, Outputs, UserError
 
@@ -91,17 +91,24 @@ class DepthMaps:
   def render(
     self, batch: Batch, pred: Mapping[str, Any]
   ) -> dict[str, np.ndarray]:
-    """Truth and prediction in turbo colours, both on the truth's range."""
-    pictures = {}
-    for title, depth in (
-      ("truth", batch.get("depth")),
-      ("prediction", pred["depth"]),
-    ):
-      if depth is not None:
-        pictures[title] = np.stack(
-          [
-            viz.depth_colors(np.asarray(d), self.min_m, self.max_m)[0]
-            for d in depth
-          ]
-        )
-    return pictures
+    """Truth, prediction and relative error; a scale of the first two.
+
+    Both are coloured on the truth's range, or without one on their own.
+    """
+    guess = np.asarray(pred["depth"])
+    if batch.get("depth") is None:
+      return {"prediction": np.stack([_scaled(d, d) for d in guess])}
+    true = np.asarray(batch["depth"])
+    pairs = list(zip(guess, true))
+    return {
+      "truth": np.stack([_scaled(t, t) for t in true]),
+      "prediction": np.stack([_scaled(d, t) for d, t in pairs]),
+      "error": np.stack([viz.depth_error(d, t) for d, t in pairs]),
+    }
+
+
+def _scaled(depth: np.ndarray, like: np.ndarray) -> np.ndarray:
+  """Depth in the colours of another's range, and what they mean beside it."""
+  _, (low, high) = viz.depth_colors(like)
+  picture, _ = viz.depth_colors(depth, low, high)
+  return np.hstack([picture, sheets.scale_bar(low, high, len(picture))])

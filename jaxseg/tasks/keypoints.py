@@ -216,7 +216,8 @@ class Keypoints:
   def render(
     self, batch: Batch, pred: Mapping[str, Any]
   ) -> dict[str, np.ndarray]:
-    """Truth and prediction over the image, bones between the points."""
+    """Truth and prediction over the image, bones between the points, and the
+    way from the one to the other."""
     pictures = {}
     for title, points in (
       ("truth", batch.get("keypoints")),
@@ -229,6 +230,11 @@ class Keypoints:
             for image, people in zip(batch["image"], np.asarray(points))
           ]
         )
+    if "truth" in pictures:
+      triples = zip(batch["image"], pred["keypoints"], batch["keypoints"])
+      pictures["error"] = np.stack(
+        [viz.point_error(*map(np.asarray, triple)) for triple in triples]
+      )
     return pictures
 
   def _points(self, batch: Batch) -> Array:

@@ -104,10 +104,15 @@ class Normals:
   def render(
     self, batch: Batch, pred: Mapping[str, Any]
   ) -> dict[str, np.ndarray]:
-    """Truth and prediction: right is red, up green, to the viewer blue."""
+    """Truth and prediction: right is red, up green, to the viewer blue; and
+    the angle between them."""
     maps = {"truth": batch.get("normal"), "prediction": pred["normal"]}
-    return {
+    pictures = {
       title: np.stack([viz.normal_colors(np.asarray(n)) for n in normal])
       for title, normal in maps.items()
       if normal is not None
     }
+    if "truth" in pictures:
+      pairs = zip(np.asarray(pred["normal"]), np.asarray(batch["normal"]))
+      pictures["error"] = np.stack([viz.normal_error(*pair) for pair in pairs])
+    return pictures

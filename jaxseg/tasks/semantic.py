@@ -117,7 +117,7 @@ class Semantic:
   def render(
     self, batch: Batch, pred: Mapping[str, Any]
   ) -> dict[str, np.ndarray]:
-    """Truth and prediction over the image, in the palette."""
+    """Truth and prediction over the image in the palette, and what is wrong."""
     palette = np.asarray(self.palette, np.uint8)
     pictures = {}
     for title, label in (
@@ -131,5 +131,10 @@ class Semantic:
           viz.overlay(image, np.asarray(one), palette)
           for image, one in zip(batch["image"], label)
         ]
+      )
+    if "truth" in pictures:
+      triples = zip(batch["image"], pred["label"], batch["label"])
+      pictures["error"] = np.stack(
+        [viz.label_error(*map(np.asarray, triple)) for triple in triples]
       )
     return pictures
