@@ -37,9 +37,9 @@ class PointSpec:
   head: Pair | None = None
 
 
-# Johnson and Everingham 2010. Sigmas of the same joints in CrowdPose (Li et
-# al. 2018, arXiv 1812.00324), from memory, to be checked: COCO's, and .079
-# for neck and head.
+# Johnson and Everingham 2010. Sigmas of the same joints in CrowdPose's
+# evaluation (Li et al. 2018, arXiv 1812.00324): COCO's, and .079 for neck and
+# head.
 _LEG, _ARM = (0.089, 0.087, 0.107), (0.062, 0.072, 0.079)
 LSP_14 = PointSpec(
   names=scenes.JOINTS,

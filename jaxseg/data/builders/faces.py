@@ -9,9 +9,7 @@ suggested_train.txt and suggested_val.txt; for those who have them also
 
 from __future__ import annotations
 
-import os
 import pathlib
-from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
@@ -60,15 +58,7 @@ class JaxsegFaces(tfds.core.GeneratorBasedBuilder):
   def _info(self) -> tfds.core.DatasetInfo:
     return self.dataset_info_from_configs(
       description="Faces of YouTube videos with 68 points each.",
-      features=tfds.features.FeaturesDict(
-        {
-          "image": tfds.features.Image(shape=(None, None, 3)),
-          "keypoints": tfds.features.Tensor(
-            shape=(1, POINTS, 3), dtype=np.float32
-          ),
-          "file_name": tfds.features.Text(),
-        }
-      ),
+      features=tables.features(POINTS),
       homepage="https://github.com/udacity/P1_Facial_Keypoints",
     )
 
@@ -88,16 +78,5 @@ class JaxsegFaces(tfds.core.GeneratorBasedBuilder):
       splits["test"] = self._generate_examples(raw / "test", table, [*table])
     return splits
 
-  def _generate_examples(
-    self, folder: pathlib.Path, table: dict[str, tables.Row], ids: list[str]
-  ) -> Iterator[tuple[str, dict]]:
-    for number, one in enumerate(ids):
-      image = tables.image_of(folder, one)
-      yield (
-        f"{number:05d}",
-        {
-          "image": os.fspath(image),
-          "keypoints": keypoints_of(table[one], str(image)),
-          "file_name": image.name,
-        },
-      )
+  def _generate_examples(self, folder, table, ids):
+    return tables.examples(folder, table, ids, keypoints_of)

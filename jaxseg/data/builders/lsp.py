@@ -9,9 +9,7 @@ they are, bit for bit.
 
 from __future__ import annotations
 
-import os
 import pathlib
-from collections.abc import Iterator
 from typing import ClassVar
 
 import numpy as np
@@ -58,15 +56,7 @@ class JaxsegLsp(tfds.core.GeneratorBasedBuilder):
   def _info(self) -> tfds.core.DatasetInfo:
     return self.dataset_info_from_configs(
       description="Sports people with 14 joints each.",
-      features=tfds.features.FeaturesDict(
-        {
-          "image": tfds.features.Image(shape=(None, None, 3)),
-          "keypoints": tfds.features.Tensor(
-            shape=(1, len(JOINTS), 3), dtype=np.float32
-          ),
-          "file_name": tfds.features.Text(),
-        }
-      ),
+      features=tables.features(len(JOINTS)),
       homepage="https://github.com/axelcarlier/lsp",
     )
 
@@ -82,16 +72,5 @@ class JaxsegLsp(tfds.core.GeneratorBasedBuilder):
       for split in ("train", "val")
     }
 
-  def _generate_examples(
-    self, folder: pathlib.Path, table: dict[str, tables.Row], ids: list[str]
-  ) -> Iterator[tuple[str, dict]]:
-    for number, one in enumerate(ids):
-      image = tables.image_of(folder, one)
-      yield (
-        f"{number:05d}",
-        {
-          "image": os.fspath(image),
-          "keypoints": keypoints_of(table[one], str(image)),
-          "file_name": image.name,
-        },
-      )
+  def _generate_examples(self, folder, table, ids):
+    return tables.examples(folder, table, ids, keypoints_of)

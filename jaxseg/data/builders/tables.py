@@ -1,13 +1,16 @@
-"""Tables of keypoints and lists of ids, as the raw folders have them."""
+"""Tables of keypoints and lists of ids, as the raw folders have them, and the
+examples that they make."""
 
 from __future__ import annotations
 
 import csv
 import dataclasses
+import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
+import tensorflow_datasets as tfds
 
 from jaxseg.types import UserError
 
@@ -103,3 +106,40 @@ def outside(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
   xy = points[:, :2]
   beyond = np.maximum(-xy, np.where(xy >= limit, xy - limit + 1e-3, 0))
   return np.maximum(beyond, 0).max(1)
+
+
+def features(points: int) -> tfds.features.FeaturesDict:
+  """One person of `points` keypoints per image."""
+  return tfds.features.FeaturesDict(
+    {
+      "image": tfds.features.Image(shape=(None, None, 3)),
+      "keypoints": tfds.features.Tensor(shape=(1, points, 3), dtype=np.float32),
+      "file_name": tfds.features.Text(),
+    }
+  )
+
+
+def examples(
+  folder: pathlib.Path,
+  table: Mapping[str, Row],
+  ids: Sequence[str],
+  keypoints_of: Callable[[Row, str], np.ndarray],
+) -> Iterator[tuple[str, dict]]:
+  """(key, example) of each id; images go in as they are, bit for bit.
+
+  Args:
+    folder: of the images.
+    table: id -> Row.
+    ids: which, in this order.
+    keypoints_of: (row, file for messages) -> float32 (1, k, 3).
+  """
+  for number, one in enumerate(ids):
+    image = image_of(folder, one)
+    yield (
+      f"{number:05d}",
+      {
+        "image": os.fspath(image),
+        "keypoints": keypoints_of(table[one], str(image)),
+        "file_name": image.name,
+      },
+    )
