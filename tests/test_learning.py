@@ -65,7 +65,7 @@ RECIPES = {
   "dilated_vgg": Recipe((8, 12), 8, VGG, rate=2e-3),
   "dilated_vgg_context": Recipe((8, 12), 8, VGG, rate=2e-3),
   "dilated_vgg_context_large": Recipe((8, 12), 8, VGG, rate=2e-3),
-  "farabet": Recipe((8, 12), 4, {"width": 16, "hidden": 64}, rate=3e-3),
+  "farabet": Recipe((8, 12), 4, {"width": 16, "hidden": 64}, rate=1e-3),
   "fcn16s": Recipe((4, 6), 16, FCN, rate=2e-3),
   "fcn32s": Recipe((2, 3), 32, FCN, rate=2e-3),
   "fcn8s": Recipe((8, 12), 8, FCN, rate=2e-3),
@@ -81,7 +81,7 @@ RECIPES = {
     (8, 12), 8, {"encoder": RESNET, "width": 16}
   ),
   "patch": Recipe((16, 24), 2, {"width": 16, "fc_width": 32}, rate=3e-3),
-  "pinheiro": Recipe((12, 16), 4, {"width": 16}, rate=3e-3),
+  "pinheiro": Recipe((12, 16), 4, {"width": 40}, 600, 1e-3),
   "pspnet_resnet101": Recipe((8, 12), 8, {**DEEPLAB, "pool_width": 8}),
   "residual_unet": Recipe(fields={"width": 16}),
   "segnet": Recipe(fields={"width": 16}),
