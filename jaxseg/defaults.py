@@ -95,7 +95,9 @@ def get_config() -> ConfigDict:
   # A published network (jaxseg.models.MODELS), or with `encoder.name` a
   # decoder of the kit: unet, linknet, fpn, pspnet, deeplabv3, deeplabv3plus.
   c.model.name = "unet"
-  c.model.weights = config_dict.placeholder(str)  # of the whole network
+  # Of the whole network: a file, a name, or the workdir of an earlier run ...
+  c.model.weights = config_dict.placeholder(str)
+  c.model.missing = ()  # ... and modules that it lacks: they start untrained
   # Layers of model.weights that were made for other classes: error, fresh.
   c.model.classes = "error"
   c.model.dtype = config_dict.placeholder(str)  # float32, bfloat16

@@ -34,6 +34,30 @@ STEP = {2: 4, 3: 2}  # pixels from a place of a scale's map to the next
 FIRST = 6  # row and column of the image that the first place is centred on
 
 
+class Stack(nn.Module):
+  """5x5 convolutions with ReLU, and one without, in float32.
+
+  Args:
+    channels: output channels.
+    hidden: convolutions before the last one.
+    width: their channels.
+    dtype: their compute dtype.
+  """
+
+  channels: int
+  hidden: int
+  width: int = 64
+  dtype: str = "float32"
+
+  @nn.compact
+  def __call__(self, x: Array) -> Array:
+    """(b, h, w, c) -> (b, h, w, channels) float32."""
+    for i in range(1, self.hidden + 1):
+      x = layers.Conv(self.width, 5, dtype=self.dtype, name=f"conv{i}")(x)
+      x = nn.relu(x)
+    return layers.Conv(self.channels, 5, name="out")(x.astype(jnp.float32))
+
+
 class Eigen(nn.Module):
   """Three scales on an encoder; any image size.
 
@@ -96,7 +120,7 @@ class Eigen(nn.Module):
     far = self._whole(x, near.shape[1:3], train)
     y = jnp.concatenate([far, near], -1)
     maps = {
-      name: self._stack(y, 3, channels, f"coarse_{name}")
+      name: Stack(channels, 3, self.width, self.dtype, name=f"coarse_{name}")(y)
       for name, channels in sorted(self.outputs.items())
     }
     for name in self.pixel_bias:
@@ -138,15 +162,6 @@ class Eigen(nn.Module):
       features, dtype=self.dtype, kernel_init=layers.he_normal, name=name
     )(x)
 
-  def _stack(self, x: Array, hidden: int, channels: int, name: str) -> Array:
-    """5x5 convolutions with ReLU, and one without, in float32."""
-    for i in range(1, hidden + 1):
-      x = nn.relu(
-        layers.Conv(self.width, 5, dtype=self.dtype, name=f"{name}_{i}")(x)
-      )
-    x = x.astype(jnp.float32)
-    return layers.Conv(channels, 5, name=f"{name}_out")(x)
-
   def _refine(self, seen: Array, maps: Mapping[str, Array]) -> dict[str, Array]:
     """Scale 3: maps at a quarter of the size -> at half of it.
 
@@ -164,7 +179,7 @@ class Eigen(nn.Module):
       y.append(resize.crop(twice, *size).astype(near.dtype))
     y = jnp.concatenate(y, -1)
     return {
-      name: self._stack(y, 2, channels, f"fine_{name}")
+      name: Stack(channels, 2, self.width, self.dtype, name=f"fine_{name}")(y)
       for name, channels in sorted(self.outputs.items())
     }
 

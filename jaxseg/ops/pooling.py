@@ -98,16 +98,16 @@ def avg_pool(
   s = stride or window
   h, top, bottom = window_ends(x.shape[1], window, s, padding, ceil_mode)
   w, left, right = window_ends(x.shape[2], window, s, padding, ceil_mode)
+  rows, cols = (
+    np.minimum(window, n + 2 * padding - s * np.arange(count))
+    for n, count in zip(x.shape[1:3], (h, w))
+  )
   zero = jnp.zeros((), x.dtype)
   x = lax.pad(
     x, zero, [(0, 0, 0), (top, bottom, 0), (left, right, 0), (0, 0, 0)]
   )
   sizes = (1, window, window, 1)
   total = lax.reduce_window(x, 0.0, lax.add, sizes, (1, s, s, 1), "VALID")
-  rows, cols = (
-    np.minimum(window, n + 2 * padding - s * np.arange(count))
-    for n, count in zip(x.shape[1:3], (h, w))
-  )
   return total / jnp.asarray(np.outer(rows, cols)[..., None], x.dtype)
 
 

@@ -1,7 +1,5 @@
 """Eigen and Fergus' three scales: counts, sizes, where the maps lie."""
 
-import re
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -52,10 +50,7 @@ def test_the_published_number_of_parameters():
   assert sum(PARTS[k] for k in of_scales) == 1_387_758
   assert sum(PARTS.values()) == 217_974_446
   params = probe.variables(MODELS["eigen"](outputs=HEADS))["params"]
-  found = dict.fromkeys(PARTS, 0)
-  for name, value in params.items():
-    found[re.sub(r"_(\d|out)$", "", name)] += count(value)
-  assert found == PARTS
+  assert {name: count(value) for name, value in params.items()} == PARTS
 
 
 def test_two_scales_have_no_third():
@@ -73,22 +68,21 @@ def test_maps_inside_have_the_papers_sizes():
     return model.apply(variables, x, train=False, capture_intermediates=True)
 
   out, state = jax.eval_shape(run, shape)
-  seen = {
-    k: v["__call__"][0]
-    for k, v in state["intermediates"].items()
-    if k != "__call__"
-  }
-  assert (
-    seen["encoder"]["__call__"][0]["c5"].shape[1:] == (7, 9, 512)
-    if ("__call__" in seen["encoder"])
-    else seen["encoder"]["c5"].shape[1:] == (7, 9, 512)
-  )
-  assert seen["full1"].shape == (1, 4096)
-  assert seen["full2"].shape == (1, 14 * 19 * 64)
-  assert seen["coarse_depth_1"].shape[1:] == (55, 74, 64)
-  assert seen["coarse_normal_out"].shape[1:] == (55, 74, 3)
-  assert seen["fine_depth_1"].shape[1:] == (109, 147, 64)
-  assert seen["fine_normal_out"].shape[1:] == (109, 147, 3)
+  seen = state["intermediates"]
+
+  def shape_of(*path):
+    node = seen
+    for name in path:
+      node = node[name]
+    return node["__call__"][0].shape[1:]
+
+  assert seen["encoder"]["__call__"][0]["c5"].shape[1:] == (7, 9, 512)
+  assert shape_of("full1") == (4096,)
+  assert shape_of("full2") == (14 * 19 * 64,)
+  assert shape_of("coarse_depth", "conv1") == (55, 74, 64)
+  assert shape_of("coarse_normal") == (55, 74, 3)
+  assert shape_of("fine_depth", "conv1") == (109, 147, 64)
+  assert shape_of("fine_normal") == (109, 147, 3)
   assert out["depth"].shape == (1, 480, 640, 1)
 
 
@@ -131,9 +125,9 @@ def test_maps_lie_on_the_image(scales):
   stack = ("coarse", 3) if scales == 2 else ("fine", 2)
   params["image2" if scales == 2 else "image3"]["kernel"][:] = 1
   for i in range(1, stack[1] + 1):
-    kernel = params[f"{stack[0]}_depth_{i}"]["kernel"]
+    kernel = params[f"{stack[0]}_depth"][f"conv{i}"]["kernel"]
     kernel[2, 2, first if i == 1 else 0, 0] = 1
-  params[f"{stack[0]}_depth_out"]["kernel"][2, 2, 0, 0] = 1
+  params[f"{stack[0]}_depth"]["out"]["kernel"][2, 2, 0, 0] = 1
   out = np.asarray(probe.run(model, {"params": params}, image)["depth"])[
     0, ..., 0
   ]
@@ -159,10 +153,12 @@ def test_coarse_maps_reach_the_fine_ones(random_variables):
     return jax.grad(loss)(params)
 
   g = gradients(variables["params"])
-  for name in ("coarse_depth_out", "coarse_normal_out", "full1", "image2"):
+  for name in ("coarse_depth", "coarse_normal"):
+    assert np.abs(g[name]["out"]["kernel"]).max() > 0, name
+  for name in ("full1", "image2"):
     assert np.abs(g[name]["kernel"]).max() > 0, name
   assert np.abs(g["bias_depth"]).max() > 0
-  assert not np.any(g["fine_normal_out"]["kernel"])
+  assert not np.any(g["fine_normal"]["out"]["kernel"])
   # Of 16 filters on the image the first 12 are read: 1 + 3 maps take places.
   read = np.abs(g["image3"]["kernel"]).max((0, 1, 2)) > 0
   assert read[:12].sum() > 6
