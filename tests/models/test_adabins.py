@@ -171,6 +171,7 @@ def test_patches_attend_to_each_other(random_variables):
 def test_dropout_is_of_training_alone(random_variables):
   layer, variables, x = random_layer(random_variables, dropout=0.5)
 
+  @quick.jit
   def run(seed):
     rngs = {"dropout": jax.random.key(seed)}
     return layer.apply(variables, x, train=True, rngs=rngs)

@@ -109,29 +109,6 @@ def test_branches_see_what_their_rates_say():
     assert lit == taps
 
 
-def test_the_answer_sees_the_whole_image_through_the_full_image_encoder(
-  random_variables,
-):
-  """A change in a far corner reaches all; without the encoder it would not."""
-  fields = {
-    **TINY["dorn"],
-    "encoder": ENCODERS["resnet18"](width=4, blocks=(1,) * 4),
-  }
-  model = MODELS["dorn"](outputs={"pairs": 2}, **fields)
-  top_size = (41, 49)
-  image = np.random.default_rng(0).random((1, *top_size, 3), np.float32)
-  variables = random_variables(model, image)
-  changed = image.copy()
-  changed[:, -8:, -8:] = 1 - changed[:, -8:, -8:]
-  a, b = (probe.run(model, variables, x)["pairs"] for x in (image, changed))
-  assert np.abs(a - b)[0, 0, 0].max() > 1e-6
-  muted = jax.tree_util.tree_map_with_path(
-    lambda path, x: x * 0 if path[1].key == "image" else x, variables
-  )
-  a, b = (probe.run(model, muted, x)["pairs"] for x in (image, changed))
-  assert np.abs(a).max() > 0
-
-
 def test_what_cannot_be_is_said():
   with pytest.raises(types.UserError, match=r"input_size=\(0, 5\) of model"):
     MODELS["dorn"](outputs={"pairs": 2}, input_size=(0, 5))
