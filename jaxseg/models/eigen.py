@@ -166,8 +166,9 @@ class Eigen(nn.Module):
     """Scale 3: maps at a quarter of the size -> at half of it.
 
     The coarse maps take the place of the last features of the image, at most
-    of half of them: 60 features, 1 of depth and 3 of the normal, as in the
-    paper, whose last four filters are there and learn nothing.
+    of half of them: 60 features, 1 of depth and 3 of the normal. The published
+    number of parameters has 64 filters here, so the last four are read by
+    nothing.
     """
     near = self._image(seen, self.width, "image3")
     near = pooling.max_pool(near, 3, stride=1)  # (b, 109, 147, 64)
