@@ -72,12 +72,13 @@ def _local(leaf: Any) -> np.ndarray:
 
 def manifest(state: State) -> dict[str, list]:
   """Array name -> [shape, dtype, CRC-32]."""
-  out = {}
-  for name, leaf in _leaves(state).items():
-    array = np.ascontiguousarray(_local(leaf))
-    crc = zlib.crc32(array.reshape(-1).view(np.uint8))
-    out[name] = [list(array.shape), str(array.dtype), crc]
-  return out
+  return {name: _entry(leaf) for name, leaf in _leaves(state).items()}
+
+
+def _entry(leaf: Any) -> list:
+  array = np.ascontiguousarray(_local(leaf))
+  crc = zlib.crc32(array.reshape(-1).view(np.uint8))
+  return [list(array.shape), str(array.dtype), crc]
 
 
 def flatten_config(config: Mapping[str, Any], prefix: str = "") -> dict:
@@ -252,6 +253,26 @@ class Checkpoints:
         return Restored(*restored, path)
       self._set_aside(path, kind, problem or "damaged on another host")
     return None
+
+  def arrays(self, kind: str, step: int) -> dict[str, np.ndarray]:
+    """All that a checkpoint holds, on the host, whatever the config.
+
+    Raises:
+      Exception: it is damaged; of many kinds, as Orbax and TensorStore do.
+    """
+    manager = self._manager(kind)
+    info = manager.restore(
+      step, args=ocp.args.Composite(info=ocp.args.JsonRestore())
+    )["info"]
+    held = info["arrays"]
+    like = {k: np.empty(shape, dtype) for k, (shape, dtype, _) in held.items()}
+    tree = manager.restore(
+      step, args=ocp.args.Composite(state=ocp.args.StandardRestore(like))
+    )["state"]
+    for name, array in tree.items():
+      if _entry(array) != held[name]:
+        raise ValueError(f"{name} differs from its manifest")
+    return tree
 
   def _try(
     self, abstract: State, kind: str, step: int

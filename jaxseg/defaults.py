@@ -64,7 +64,8 @@ def get_config() -> ConfigDict:
   c.task.crop = config_dict.placeholder(str)  # depth metrics: none, garg ..
   c.task.average = config_dict.placeholder(str)  # depth metrics: pixels, images
   c.task.median_scaling = config_dict.placeholder(bool)  # depth metrics
-  c.task.bins = config_dict.placeholder(int)  # depth_bins, depth_ordinal
+  c.task.log_unit = config_dict.placeholder(float)  # depth: unit of log-depth
+  c.task.bins = config_dict.placeholder(int)  # depth_bins, _ordinal, _adaptive
   c.task.spacing = config_dict.placeholder(str)  # of bins: sid, uniform
   # depth_bins: expectation, argmax; keypoints: argmax, quarter, soft
   c.task.decode = config_dict.placeholder(str)
@@ -101,7 +102,9 @@ def get_config() -> ConfigDict:
   # A published network (jaxseg.models.MODELS), or with `encoder.name` a
   # decoder of the kit: unet, linknet, fpn, pspnet, deeplabv3, deeplabv3plus.
   c.model.name = "unet"
-  c.model.weights = config_dict.placeholder(str)  # of the whole network
+  # Of the whole network: a file, a name, or the workdir of an earlier run ...
+  c.model.weights = config_dict.placeholder(str)
+  c.model.missing = ()  # ... and modules that it lacks: they start untrained
   # Layers of model.weights that were made for other classes: error, fresh.
   c.model.classes = "error"
   c.model.dtype = config_dict.placeholder(str)  # float32, bfloat16
@@ -109,6 +112,8 @@ def get_config() -> ConfigDict:
   c.model.width = config_dict.placeholder(int)  # channels of the first stage
   c.model.widths = config_dict.placeholder(tuple)  # kit's unet: per stage
   c.model.depth = config_dict.placeholder(int)  # number of poolings, or layers
+  # (h, w) that a network with fully connected layers is made for: eigen, dorn.
+  c.model.input_size = config_dict.placeholder(tuple)
   c.model.norm = config_dict.placeholder(str)  # none, batch, group
   c.model.batch_norm = config_dict.placeholder(bool)  # fcn, segnet, deconvnet
   c.model.frozen_norm = config_dict.placeholder(bool)  # segnet, deconvnet
@@ -139,14 +144,24 @@ def get_config() -> ConfigDict:
   c.model.merge = config_dict.placeholder(str)  # kit's fpn: add, cat
   c.model.context = config_dict.placeholder(str)  # dilated_vgg: basic, large
   c.model.grid = config_dict.placeholder(int)  # hypercolumn, regressor
-  c.model.patch = config_dict.placeholder(int)  # patch: pixels a side
+  c.model.patch = config_dict.placeholder(int)  # patch, adabins: pixels a side
   c.model.border = config_dict.placeholder(str)  # patch
   c.model.kernel = config_dict.placeholder(int)  # segnet_basic, farabet ...
   c.model.levels = config_dict.placeholder(int)  # farabet
-  c.model.hidden = config_dict.placeholder(int)  # farabet, regressor
+  # farabet, regressor, dorn, adabins: channels in between
+  c.model.hidden = config_dict.placeholder(int)
   c.model.instances = config_dict.placeholder(int)  # pinheiro
   c.model.code = config_dict.placeholder(int)  # autoencoder: channels
-  c.model.coarse = config_dict.placeholder(bool)  # colorization: stride 4
+  # colorization: logits at stride 4; adabins: heads at stride 2
+  c.model.coarse = config_dict.placeholder(bool)
+  c.model.scales = config_dict.placeholder(int)  # eigen: 2 or 3
+  c.model.image_width = config_dict.placeholder(int)  # eigen: 9x9 of scale 2
+  c.model.feature_scale = config_dict.placeholder(float)  # eigen
+  c.model.window = config_dict.placeholder(int)  # dorn: full-image averages
+  c.model.embed = config_dict.placeholder(int)  # adabins: of the transformer
+  c.model.heads = config_dict.placeholder(int)  # adabins: of the attention
+  c.model.queries = config_dict.placeholder(int)  # adabins
+  c.model.positions = config_dict.placeholder(int)  # adabins
   c.model.linear = config_dict.placeholder(bool)  # autoencoder
 
   c.model.encoder = ConfigDict()  # networks on an encoder, and the kit

@@ -31,6 +31,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
   "relu": nn.relu,
   "relu6": nn.relu6,
   "hard_swish": nn.hard_swish,
+  "leaky_relu": nn.leaky_relu,  # slope 0.01
   "silu": nn.silu,
   "tanh": nn.tanh,
 }

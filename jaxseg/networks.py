@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import pathlib
 from collections.abc import Callable
 from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxseg import layers
+from jaxseg import earlier, layers
 from jaxseg.encoders import ENCODERS, NORMALIZATIONS, Normalization
 from jaxseg.models import KIT, MODELS
 from jaxseg.models.kit import DECODERS
@@ -35,7 +36,7 @@ def make_network(config: ConfigDict, task: Any) -> Any:
   """
   name = config.model.name
   kwargs = given(config.model)
-  for key in ("encoder", "weights", "classes"):
+  for key in ("encoder", "weights", "classes", "missing"):
     kwargs.pop(key, None)
   encoder = make_encoder(config)
   if encoder is not None and name in KIT:
@@ -106,6 +107,11 @@ def make_pretrained(config: ConfigDict, model: Any) -> Load | None:
     fetches it, only when it is called.
   """
   whole, part = config.model.weights, config.model.encoder.weights
+  if config.model.missing and whole is None:
+    raise UserError(
+      f"config.model.missing = {config.model.missing} names what "
+      "config.model.weights lacks, and that is not set: set it, or neither."
+    )
   if whole is None and part is None:
     return None
   if whole is not None and part is not None:
@@ -119,8 +125,12 @@ def make_pretrained(config: ConfigDict, model: Any) -> Load | None:
   )
 
   def load(variables):
-    path = resolve.resolve(whole or part)
-    arrays, record = store.read(path)
+    run = pathlib.Path(whole or "").expanduser()
+    if whole is not None and run.is_dir():
+      arrays, path = earlier.variables(run)
+    else:
+      path = resolve.resolve(whole or part)
+      arrays, record = store.read(path)
     if part is not None:
       check_record(record, network.encoder, part)
     others = ()
@@ -129,7 +139,11 @@ def make_pretrained(config: ConfigDict, model: Any) -> Load | None:
     allow = merge.Allow(
       in_channels=config.model.encoder.in_channels,
       num_classes=others if config.model.classes == "fresh" else (),
-      missing=() if part else tuple(getattr(model, "scalars", ())),
+      # A loss's own numbers may always start afresh.
+      missing=(
+        *config.model.missing,
+        *(() if part else getattr(model, "scalars", ())),
+      ),
     )
     only = "encoder" if part else ""
     try:

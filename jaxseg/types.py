@@ -101,8 +101,8 @@ class Task(Protocol):
     compose(pred, image): the answer, from what `predict` said and the picture
       (b, h, w, 3) that the network saw; for answers that need the picture.
     alters = True: the network sees another picture than the data set's.
-    coarse = True: heads may be smaller than the image: `loss` shrinks the
-      truth and `compose` enlarges the answer.
+    coarse = True: heads may be smaller than the image, down to one vector:
+      `loss` makes truth and answer meet, and `compose` enlarges the answer.
     scalars: name -> how many numbers, parameters of the loss that the model
       holds and returns in training.
     blended = 'probability' where it classifies, 'value' where it regresses.

@@ -46,10 +46,15 @@ def run(model, variables, image):
 
 
 def subtracted_again(params, path):
-  """A bias before a normalisation: its gradient is zero up to rounding."""
+  """A bias before a normalisation: its gradient is zero up to rounding.
+
+  So is that of the keys of an attention: all its logits grow alike.
+  """
   if len(path) < 2:
     return False  # a parameter of the network itself, in no layer
   *above, layer, leaf = (entry.key for entry in path)
+  if (layer, leaf) == ("key", "bias"):
+    return True
   for key in above:
     params = params[key]
   partners = {f"{layer}_norm", layer.replace("conv", "norm")} - {layer}

@@ -39,6 +39,7 @@ CASES = [
 # One of each kind: kit, auxiliary heads, poly schedule, epochs, own folder.
 # The others run among the slow tests.
 SOON = {
+  "adabins_scenes",
   "deeplabv3_resnet50_cityscapes",
   "denoise_scenes",
   "fcn8s_cityscapes",
@@ -91,6 +92,16 @@ def simple_baseline_count(points):
   return RESNET18 + up + 257 * points
 
 
+def eigen_stack(channels, hidden, first=64):
+  """5x5 convolutions: `hidden` to 64 channels, and the last one."""
+  inside = (25 * first + 1) * 64 + (hidden - 1) * (25 * 64 + 1) * 64
+  return inside + (25 * 64 + 1) * channels
+
+
+# Depth alone.
+EIGEN = 217_974_446 - eigen_stack(3, 3, 64 + 96) - eigen_stack(3, 2)
+
+
 # Parameters, as the header of the config has them. Those that are published
 # for 21 classes lose the difference in the layers that see the classes.
 FRONT_END = 134_305_611  # FCN-32s and dilated VGG, 11 classes
@@ -106,6 +117,10 @@ COUNTS = {
   "dilated_vgg_context_camvid:basic": FRONT_END + context_count(11, [1] * 7),
   "dilated_vgg_context_camvid:large": FRONT_END
   + context_count(11, [2, 2, 4, 8, 16, 32, 32]),
+  # The paper's with heads of depth and normals; without the latter's stacks,
+  # without scale 3 of depth and its 9x9 as well.
+  "eigen_nyu:coarse": EIGEN - eigen_stack(1, 2) - (9 * 9 * 3 + 1) * 64,
+  "eigen_nyu:fine": EIGEN,
   "fcn16s_cityscapes": 134_348_134,
   "fcn32s_cityscapes": 134_338_387,
   "fcn8s_cityscapes": 134_353_017,
@@ -260,7 +275,8 @@ def shrink(config):
   for key, value in fields.items():
     if kit_of or (key != "encoder" and model.get(key) is not None):
       model[key] = value
-  model.encoder.weights = None
+  model.weights = model.encoder.weights = None
+  model.missing = ()
   if model.encoder.get("multi_grid"):
     model.encoder.multi_grid = model.encoder.multi_grid[:1]  # of one block
   # Windows and sizes of the real images: the network's own instead.

@@ -30,6 +30,7 @@ FLOORS = {
   "mesh": 3,
   "writers": 3,
   "checkpoint": 3,
+  "earlier": 3,
   "answer": 3,
   "inference": 3,
   "shift_and_stitch": 3,

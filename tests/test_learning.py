@@ -55,6 +55,13 @@ MOBILE = TINY["unet_mobilenet_v2"]["encoder"]
 FAST = {"momentum": 0.9}
 PLUS = {"encoder": RESNET, "width": 16, "low_width": 8, **FAST}
 RECIPES = {
+  "adabins": Recipe(
+    (16, 24),
+    2,
+    {"encoder": RESNET, "width": 256, "embed": 16, "queries": 16}
+    | {"regressor_width": 16, "hidden": 32, "positions": 64},
+    rate=3e-3,
+  ),
   "autoencoder": Recipe((16, 24), 2, {"width": 16, "code": 32}),
   "colorization": Recipe((8, 12), 8, {"width": 16}),
   "deconvnet": Recipe(fields={"width": 16, "fc_width": 64}),
@@ -65,6 +72,25 @@ RECIPES = {
   "dilated_vgg": Recipe((8, 12), 8, VGG, rate=2e-3),
   "dilated_vgg_context": Recipe((8, 12), 8, VGG, rate=2e-3),
   "dilated_vgg_context_large": Recipe((8, 12), 8, VGG, rate=2e-3),
+  "dorn": Recipe(
+    (8, 12),
+    8,
+    {"encoder": RESNET, "width": 16, "hidden": 32, "input_size": (65, 97)},
+    rate=3e-3,
+  ),
+  "eigen": Recipe(
+    (8, 12),
+    8,
+    {
+      "encoder": TINY["eigen"]["encoder"].clone(width=16),
+      "input_size": (64, 96),
+      "width": 16,
+      "image_width": 24,
+      "fc_width": 64,
+      "feature_scale": 1.0,
+    },
+    rate=2e-3,
+  ),
   "farabet": Recipe((8, 12), 4, {"width": 16, "hidden": 64}, rate=1e-3),
   "fcn16s": Recipe((4, 6), 16, FCN, rate=2e-3),
   "fcn32s": Recipe((2, 3), 32, FCN, rate=2e-3),

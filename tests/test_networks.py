@@ -26,7 +26,7 @@ def test_every_option_of_a_network_is_one():
   model = defaults.get_config().model
   known = fields_of([*models.MODELS.values(), *kit.DECODERS.values()])
   encoders_ = fields_of(encoders.ENCODERS.values())
-  read = {"name", "weights", "encoder", "in_channels", "classes"}
+  read = {"name", "weights", "encoder", "in_channels", "classes", "missing"}
   assert set(model.keys()) - read - {"output_stride"} <= known
   assert set(model.encoder.keys()) - read <= encoders_
 

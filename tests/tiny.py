@@ -20,6 +20,19 @@ PSP = {**DEEPLAB, "pool_width": 2}
 
 # Fields of MODELS; score layers that start at zero are woken up.
 TINY = {
+  "adabins": {
+    "encoder": BASIC,
+    "width": 32,
+    "embed": 8,
+    "queries": 4,
+    "patch": 4,
+    "depth": 1,
+    "heads": 2,
+    "hidden": 8,
+    "positions": 24,
+    "regressor_width": 8,
+    "dropout": 0.0,
+  },
   "autoencoder": {"width": 4, "depth": 2, "code": 4},
   "colorization": {"width": 4},
   "deconvnet": {"width": 4, "fc_width": 16},
@@ -32,6 +45,22 @@ TINY = {
   "dilated_vgg": VGG,
   "dilated_vgg_context": VGG,
   "dilated_vgg_context_large": VGG,
+  "dorn": {
+    "encoder": BASIC,
+    "input_size": (41, 49),
+    "window": 3,
+    "width": 4,
+    "hidden": 8,
+    "dropout": 0.0,
+  },
+  "eigen": {
+    "encoder": ENCODERS["vgg16"](width=4),
+    "input_size": (48, 64),
+    "width": 4,
+    "image_width": 4,
+    "fc_width": 16,
+    "dropout": 0.0,
+  },
   "farabet": {"width": 2, "hidden": 16},
   "fcn16s": {**VGG, "zero_init": False},
   "fcn32s": {**VGG, "zero_init": False},

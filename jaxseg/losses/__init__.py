@@ -9,7 +9,8 @@ images in [0, 1], (b, h, w, c), every channel of a pixel one element;
 `KEYPOINT_LOSSES[method][name](pred, target, *, weight, mask=None, **options)`
 for keypoints as maps, as positions and as coordinates;
 `BIN_LOSSES` and `ORDINAL_LOSSES` of (logits, bin, *, mask=None) for depth as
-bins, -1 where nothing was measured.
+bins, -1 where nothing was measured; `CENTRE_LOSSES` of (centres (b, k), depth,
+*, mask=None) for bins that are an image's own.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from jaxseg.types import Mean
 
 __all__ = [
   "BIN_LOSSES",
+  "CENTRE_LOSSES",
   "DEPTH_LOSSES",
   "IMAGE_LOSSES",
   "KEYPOINT_LOSSES",
@@ -94,6 +96,10 @@ DEPTH_LOSSES: dict[str, Callable[..., Mean]] = {
   "huber": _where_measured(huber),
   "berhu": _where_measured(berhu),
   "silog": _where_measured(silog),
+  # As in AdaBins: 10 sqrt(var d + 0.15 (mean d)^2).
+  "silog_root": functools.partial(
+    _where_measured(silog), lam=0.85, root=True, scale=10.0, unbiased=True
+  ),
   "eigen": _where_measured(eigen),
 }
 
@@ -123,3 +129,5 @@ BIN_LOSSES: dict[str, Callable[..., Mean]] = {
 }
 
 ORDINAL_LOSSES: dict[str, Callable[..., Mean]] = {"ordinal": ordinal}
+
+CENTRE_LOSSES: dict[str, Callable[..., Mean]] = {"chamfer": chamfer}

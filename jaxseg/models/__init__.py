@@ -16,11 +16,14 @@ from flax import linen as nn
 
 from jaxseg.encoders import ENCODERS, Normalization
 from jaxseg.encoders.mobilenet_v2 import MobileNetV2
+from jaxseg.models.adabins import AdaBins
 from jaxseg.models.autoencoder import Autoencoder
 from jaxseg.models.colorization import ColorNet
 from jaxseg.models.context import DilatedVGG
 from jaxseg.models.deconvnet import DeconvNet
 from jaxseg.models.deeplab import DeepLabV3, DeepLabV3Plus
+from jaxseg.models.dorn import DORN
+from jaxseg.models.eigen import Eigen
 from jaxseg.models.farabet import Farabet
 from jaxseg.models.fcn import FCN
 from jaxseg.models.fcn_resnet import D2LFCN, FCNResNet
@@ -59,6 +62,10 @@ class Entry:
 
 
 MODELS: dict[str, Entry] = {
+  # The map of stride 2 behind the first blocks, of 24 channels.
+  "adabins": Entry(
+    AdaBins, {"encoder": ENCODERS["efficientnet_b5"](c1="last")}
+  ),
   "autoencoder": Entry(Autoencoder),
   "colorization": Entry(ColorNet),
   "deconvnet": Entry(DeconvNet),
@@ -86,6 +93,8 @@ MODELS: dict[str, Entry] = {
   "dilated_vgg": Entry(DilatedVGG),
   "dilated_vgg_context": Entry(DilatedVGG, {"context": "basic"}),
   "dilated_vgg_context_large": Entry(DilatedVGG, {"context": "large"}),
+  "dorn": Entry(DORN, {"encoder": ENCODERS["resnet101_deep"]()}),
+  "eigen": Entry(Eigen, {"encoder": ENCODERS["vgg16"](normalization="caffe")}),
   "farabet": Entry(Farabet),
   "fcn16s": Entry(FCN, {"stride": 16}),
   "fcn32s": Entry(FCN, {"stride": 32}),

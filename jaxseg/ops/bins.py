@@ -6,6 +6,9 @@ Uniform bins are equally wide in metres; spacing-increasing discretization
 Wang, Batmanghelich, Tao, "DORN" (2018, arXiv:1806.02446).
 Differs from the paper in that SID starts at the near end itself; the paper
 shifts depth so that this end is 1.
+
+Adaptive bins are an image's own: a network gives their widths. Bhat, Alhashim,
+Wonka, "AdaBins" (2020, arXiv:2011.14141).
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from jaxseg.types import UserError
 
 Array = jax.Array
 SPACINGS = ("sid", "uniform")
+LEAST = 0.1  # AdaBins: so that no bin vanishes
 
 
 def edges(low: float, high: float, bins: int, spacing: str) -> np.ndarray:
@@ -42,9 +46,21 @@ def edges(low: float, high: float, bins: int, spacing: str) -> np.ndarray:
   return np.geomspace(low, high, bins + 1)
 
 
-def centres(edges: np.ndarray) -> np.ndarray:
-  """(k + 1,) -> (k,): midway between the edges, in metres."""
-  return 0.5 * (edges[:-1] + edges[1:])
+def adaptive_edges(widths: Array, low: float, high: float) -> Array:
+  """(..., k) of any sign -> float32 (..., k + 1): `low` to `high` metres.
+
+  Bins are as wide as the positive part of `widths` plus 0.1, all scaled to
+  fill the range.
+  """
+  share = jax.nn.relu(widths.astype(jnp.float32)) + LEAST
+  share = share / jnp.sum(share, -1, keepdims=True)
+  ends = low + (high - low) * jnp.cumsum(share, -1)
+  return jnp.concatenate([jnp.full_like(ends[..., :1], low), ends], -1)
+
+
+def centres(edges: np.ndarray | Array) -> np.ndarray | Array:
+  """(..., k + 1) -> (..., k): midway between the edges, in metres."""
+  return 0.5 * (edges[..., :-1] + edges[..., 1:])
 
 
 def index_of(depth: Array, edges: np.ndarray) -> Array:
@@ -64,8 +80,11 @@ def from_argmax(logits: Array, centres: np.ndarray) -> Array:
   return jnp.asarray(centres, jnp.float32)[jnp.argmax(logits, -1)]
 
 
-def from_expectation(logits: Array, centres: np.ndarray) -> Array:
-  """(..., k) -> (...) metres: sum of probability times centre (AdaBins)."""
+def from_expectation(logits: Array, centres: np.ndarray | Array) -> Array:
+  """(..., k) -> (...) metres: sum of probability times centre (AdaBins).
+
+  `centres` (k,), or (..., k) that broadcast against the logits.
+  """
   share = jax.nn.softmax(logits.astype(jnp.float32), -1)
   return jnp.sum(share * jnp.asarray(centres, jnp.float32), -1)
 

@@ -83,22 +83,32 @@ def max_pool(
 
 
 def avg_pool(
-  x: Array, window: int = 2, *, stride: int | None = None, padding: int = 0
+  x: Array,
+  window: int = 2,
+  *,
+  stride: int | None = None,
+  padding: int = 0,
+  ceil_mode: bool = False,
 ) -> Array:
   """Average pooling; zeros of the padding count (torch's default).
 
-  Sizes as in `max_pool` without ceil_mode.
+  Sizes as in `max_pool`. What lies beyond the padding, where `ceil_mode` lets
+  a window reach, does not count (torch and Caffe).
   """
   s = stride or window
-  _, top, bottom = window_ends(x.shape[1], window, s, padding, False)
-  _, left, right = window_ends(x.shape[2], window, s, padding, False)
+  h, top, bottom = window_ends(x.shape[1], window, s, padding, ceil_mode)
+  w, left, right = window_ends(x.shape[2], window, s, padding, ceil_mode)
+  rows, cols = (
+    np.minimum(window, n + 2 * padding - s * np.arange(count))
+    for n, count in zip(x.shape[1:3], (h, w))
+  )
   zero = jnp.zeros((), x.dtype)
   x = lax.pad(
     x, zero, [(0, 0, 0), (top, bottom, 0), (left, right, 0), (0, 0, 0)]
   )
   sizes = (1, window, window, 1)
   total = lax.reduce_window(x, 0.0, lax.add, sizes, (1, s, s, 1), "VALID")
-  return total / (window * window)
+  return total / jnp.asarray(np.outer(rows, cols)[..., None], x.dtype)
 
 
 def _bins(n: int, bins: int) -> np.ndarray:

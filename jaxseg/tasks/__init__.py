@@ -3,6 +3,7 @@
 from jaxseg.tasks.colorization import Colorization
 from jaxseg.tasks.denoising import Denoising
 from jaxseg.tasks.depth import Depth
+from jaxseg.tasks.depth_adaptive import DepthAdaptive
 from jaxseg.tasks.depth_bins import DepthBins
 from jaxseg.tasks.depth_ordinal import DepthOrdinal
 from jaxseg.tasks.keypoints import Keypoints
@@ -13,6 +14,7 @@ from jaxseg.tasks.semantic import Semantic
 TASKS = {
   "semantic": Semantic,
   "depth": Depth,
+  "depth_adaptive": DepthAdaptive,
   "depth_bins": DepthBins,
   "depth_ordinal": DepthOrdinal,
   "normals": Normals,

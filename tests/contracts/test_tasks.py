@@ -13,6 +13,7 @@ from jaxseg.tasks import (
   Colorization,
   Denoising,
   Depth,
+  DepthAdaptive,
   DepthBins,
   DepthOrdinal,
   Keypoints,
@@ -108,6 +109,24 @@ def depth_bins(rng, image):
   return task, batch, unused, {"bins": 60.0 * jax.nn.one_hot(bins, 9)}
 
 
+def depth_adaptive(rng, image):
+  """Bins at every pixel, all images alike; depths at their centres."""
+  losses = (("silog_root", 1.0, ()), ("chamfer", 0.1, ()))
+  task = DepthAdaptive(0.5, 60.0, losses, bins=9)
+  widths = jnp.asarray(rng.uniform(-1, 2, 9), jnp.float32)
+  centres = binning.centres(binning.adaptive_edges(widths, 0.5, 60.0))
+  bins = rng.integers(0, 9, (4, 6, 7))
+  metres = np.asarray(centres)[bins]
+  metres[0, :2] = 0  # nothing measured
+  metres[1, 0] = 70  # beyond the range
+  unused = (metres == 0) | (metres == 70)
+  perfect = {
+    "bins": 60.0 * jax.nn.one_hot(bins, 9),
+    "widths": jnp.broadcast_to(widths, (4, 6, 7, 9)),
+  }
+  return task, {"depth": jnp.asarray(metres)}, unused[..., None], perfect
+
+
 def depth_ordinal(rng, image):
   task = DepthOrdinal(0.5, 60.0, bins=9, spacing="uniform")
   batch, bins, unused = centred(task, rng)
@@ -173,6 +192,7 @@ def method(**options):
 CASES = {
   "semantic": semantic,
   "depth": depth,
+  "depth_adaptive": depth_adaptive,
   "depth_bins": depth_bins,
   "depth_ordinal": depth_ordinal,
   "normals": normals,

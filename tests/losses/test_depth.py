@@ -52,6 +52,16 @@ def test_eigen_by_loops():
   assert got == pytest.approx(want, rel=2e-4)
 
 
+def test_root_of_the_scale_invariant_loss():
+  """Golden of AdaBins' form: 10 sqrt(var + .15 mean^2), sample variance."""
+  true, pred = np.float32([[[1, 2, 4, 8]]]), np.float32([[[1.1, 1.5, 5, 8]]])
+  got = value(losses.DEPTH_LOSSES["silog_root"], pred, true)
+  assert got == pytest.approx(2.171236, abs=2e-6)
+  # A factor c on all depths: 10 sqrt(.15) |log c|.
+  got = value(losses.DEPTH_LOSSES["silog_root"], 3 * true, true)
+  assert got == pytest.approx(10 * 0.15**0.5 * np.log(3), rel=1e-4)
+
+
 def test_a_scale_costs_half_its_square_and_no_gradient():
   """Shifting a zero-mean log residual by c adds exactly c^2 / 2."""
   rng = np.random.default_rng(1)

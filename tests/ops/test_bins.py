@@ -47,6 +47,32 @@ def test_reading_bins():
   assert bins.from_expectation(half, c) == pytest.approx(5, rel=1e-5)
 
 
+def test_adaptive_edges():
+  """Widths of AdaBins: positive part plus 0.1, as shares of the range."""
+  rng = np.random.default_rng(0)
+  widths = rng.normal(0, 3, (5, 1, 1, 256)).astype(np.float32)
+  edges = np.asarray(
+    quick.jit(lambda w: bins.adaptive_edges(w, 0.001, 10))(widths)
+  )
+  assert edges.shape == (5, 1, 1, 257)
+  share = np.maximum(widths.astype(np.float64), 0) + 0.1
+  share /= share.sum(-1, keepdims=True)
+  want = 0.001 + 9.999 * share.cumsum(-1)
+  np.testing.assert_allclose(edges[..., 1:], want, rtol=1e-5)
+  np.testing.assert_array_equal(edges[..., 0], np.float32(0.001))
+  wide = np.diff(edges, axis=-1)
+  np.testing.assert_allclose(wide.sum(-1), 9.999, rtol=1e-6)
+  assert (np.diff(bins.centres(edges), axis=-1) > 0).all()
+  # By hand: 0.1 and 0.3 are a quarter and three quarters of 8 metres.
+  small = bins.adaptive_edges(jnp.array([-7, 0.2]), 2, 10)
+  np.testing.assert_allclose(small, [2, 4, 10], rtol=1e-6)
+  np.testing.assert_allclose(bins.centres(small), [3, 7], rtol=1e-6)
+  # Uniform probabilities: the mean of the centres, per image.
+  got = bins.from_expectation(jnp.zeros((5, 3, 4, 256)), bins.centres(edges))
+  mean = bins.centres(edges).mean(-1)
+  np.testing.assert_allclose(got, np.broadcast_to(mean, (5, 3, 4)), rtol=1e-5)
+
+
 def test_reading_ordinals():
   c = bins.centres(bins.edges(1, 9, 4, "uniform"))
   pairs = jnp.array(

@@ -84,6 +84,26 @@ def test_odd_sizes_round_down_or_up():
   np.testing.assert_array_equal(up, [[6, 8, 9], [16, 18, 19], [21, 23, 24]])
 
 
+@pytest.mark.parametrize(
+  ("size", "window", "stride", "padding"),
+  [((49, 65), 16, 16, 0), ((6, 7), 16, 16, 0), ((7, 8), 3, 2, 1)],
+)
+def test_averages_of_windows_past_the_end(size, window, stride, padding):
+  """By loops: zeros of the padding count, what is beyond them does not."""
+  x = np.random.default_rng(0).normal(size=(2, *size, 3)).astype(np.float32)
+  got = pooling.avg_pool(
+    jnp.asarray(x), window, stride=stride, padding=padding, ceil_mode=True
+  )
+  padded = np.pad(x, ((0, 0), (padding,) * 2, (padding,) * 2, (0, 0)))
+  counts = [max(-(-(n + 2 * padding - window) // stride), 0) + 1 for n in size]
+  assert got.shape == (2, *counts, 3)
+  for i, j in np.ndindex(*counts):
+    rows = slice(i * stride, i * stride + window)
+    cols = slice(j * stride, j * stride + window)
+    want = padded[:, rows, cols].mean((1, 2))  # of what is left of it
+    np.testing.assert_allclose(got[:, i, j], want, atol=1e-6)
+
+
 def test_nan_is_passed_on():
   x = np.zeros((1, 2, 8, 1), np.float32)
   for i, (r, c) in enumerate([(0, 0), (0, 1), (1, 0), (1, 1)]):

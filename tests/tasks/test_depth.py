@@ -40,6 +40,27 @@ def test_the_protocol_reaches_the_metrics():
     assert metric.result(state)["abs_rel"] == pytest.approx(want, abs=1e-6)
 
 
+def test_the_unit_of_log_depth():
+  """The paper's .45723134: metres are exp(s z) around the middle."""
+  z = np.float32([-1.0, 0.0, 0.5, 1.0]).reshape(1, 2, 2, 1)
+  task = make(min_m=1.0, max_m=16.0, log_unit=0.45723134)
+  got = task.predict({"depth": jnp.asarray(z)})["depth"]
+  want = 4 * np.exp(0.45723134 * z[..., 0])
+  np.testing.assert_allclose(got, want, rtol=1e-6)
+  far = task.predict({"depth": jnp.full((1, 2, 2, 1), 99.0)})["depth"]
+  np.testing.assert_allclose(far, 16.0, rtol=1e-6)
+  # Eigen's loss is of scaled differences: our term over the unit squared.
+  losses = ("eigen",)
+  task = make(min_m=1.0, max_m=16.0, log_unit=0.45723134, losses=losses)
+  depth = np.float32([[[3, 5], [2, 9]]])
+  d = z[..., 0] - np.log(depth / 4) / 0.45723134
+  steps = (np.diff(d, axis=1) ** 2).sum() + (np.diff(d, axis=2) ** 2).sum()
+  want = (d**2).mean() - d.mean() ** 2 / 2 + steps / 4
+  batch = {"depth": jnp.asarray(depth)}
+  got = task.loss({"depth": jnp.asarray(z)}, batch)["eigen"].compute()
+  np.testing.assert_allclose(got / 0.45723134**2, want, rtol=1e-5)
+
+
 def test_nothing_measured_is_a_loss_of_zero():
   task = make(losses=("l1", "silog"))
   batch = {"depth": jnp.zeros((2, 3, 4))}
@@ -53,6 +74,7 @@ def test_nothing_measured_is_a_loss_of_zero():
   [
     ({"min_m": 0.0}, "min_m = 0.0, max_m = 80.0: expected 0 < min_m < max_m"),
     ({"min_m": 9.0, "max_m": 2.0}, "min_m = 9.0, max_m = 2.0"),
+    ({"log_unit": 0.0}, "log_unit = 0.0: expected a positive number"),
     ({"crop": "kitti"}, "'kitti' is not known: expected none, garg, eigen"),
     ({"average": "set"}, "average = 'set': expected pixels or images"),
     ({"losses": ("silgo",)}, "'silgo' is not known.*Did you mean 'silog'"),
