@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxseg import assignment, answer, , defaults, inference, losses
+from jaxseg import answer, assignment, defaults, inference, losses
 from jaxseg.data.spec import DATASETS
 from jaxseg.ops import resize
 from jaxseg.types import UserError
