@@ -26,7 +26,7 @@ def get_config() -> ConfigDict:
 
   c.data = ConfigDict()
   c.data.name = "scenes"  # scenes, pets, camvid, cityscapes, faces,
-  # lsp, folder
+  # lsp, folder, scenes_clips, seven_scenes, midair, kitti_depth
   c.data.data_dir = config_dict.placeholder(str)  # TFDS directory
   c.data.size = (128, 128)  # (h, w) that the network works at
   c.data.batch_size = 16  # global
@@ -37,6 +37,11 @@ def get_config() -> ConfigDict:
   c.data.train_split = config_dict.placeholder(str)  # TFDS expressions that
   c.data.val_split = config_dict.placeholder(str)  # replace the data set's
   c.data.test_split = config_dict.placeholder(str)  # own
+  # Clips, for data sets with sequences; a task of single images is evaluated on
+  # the frames of these clips but for the first of each.
+  c.data.frames = config_dict.placeholder(int)  # of a clip; None: 4, or stills
+  c.data.step = 1  # frames from one to the next
+  c.data.eval_frames = config_dict.placeholder(int)  # None: data.frames
   c.data.threads = 0  # reading threads; 0: one per core
   # data.name = 'folder': your own images and masks.
   c.data.images = ""  # folder of images

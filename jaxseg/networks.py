@@ -8,9 +8,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxseg import layers
+from jaxseg import answer, layers
 from jaxseg.encoders import ENCODERS, NORMALIZATIONS, Normalization
-from jaxseg.models import KIT, MODELS
+from jaxseg.models import CLIP_MODELS, KIT, MODELS
 from jaxseg.models.kit import DECODERS
 from jaxseg.naming import construct, given, lookup
 from jaxseg.types import UserError
@@ -32,8 +32,8 @@ def make_model(config: ConfigDict, task: Any) -> Any:
   encoder = make_encoder(config)
   if encoder is not None and name in KIT:
     return _kit(name, task.outputs, encoder, kwargs)
-  entry = lookup({**KIT, **MODELS}, name, "config.model.name")
-  if name not in MODELS:
+  entry = lookup({**KIT, **MODELS, **CLIP_MODELS}, name, "config.model.name")
+  if name not in MODELS and name not in CLIP_MODELS:
     raise UserError(
       f"config.model.name = {name!r} wants an encoder: name one in "
       "config.model.encoder.name, such as resnet50."
@@ -48,6 +48,14 @@ def make_model(config: ConfigDict, task: Any) -> Any:
         f"{', '.join(sorted(owners | KIT.keys()))}."
       )
     fields["encoder"] = encoder
+  reads = getattr(entry.module, "reads", ("image",))
+  if reads != answer.reads(task):
+    raise UserError(
+      f"config.model.name = {name!r} reads {', '.join(reads)}, and "
+      f"config.task.name = {config.task.name!r} gives "
+      f"{', '.join(answer.reads(task))}: networks of clips, "
+      f"{', '.join(CLIP_MODELS)}, go with the task video_depth alone."
+    )
   return construct(entry.module, fields, {"outputs": task.outputs}, "model")
 
 

@@ -321,7 +321,8 @@ def test_every_key_is_read_or_refused(miniatures):
 def test_every_default_key_is_read_somewhere():
   """No dead keys: each name of defaults.py stands in the code that builds."""
   code = "".join(
-    (ROOT / "jaxseg" / name).read_text() for name in ("build.py", "run.py")
+    (ROOT / "jaxseg" / name).read_text()
+    for name in ("build.py", "clips.py", "run.py")
   )
   whole = {"optim", "inference", "model", "task"}  # read as a section
   dead = []

@@ -8,6 +8,7 @@ from jaxseg.tasks.depth_ordinal import DepthOrdinal
 from jaxseg.tasks.keypoints import Keypoints
 from jaxseg.tasks.normals import Normals
 from jaxseg.tasks.semantic import Semantic
+from jaxseg.tasks.video_depth import VideoDepth
 
 TASKS = {
   "semantic": Semantic,
@@ -18,4 +19,5 @@ TASKS = {
   "denoising": Denoising,
   "colorization": Colorization,
   "keypoints": Keypoints,
+  "video_depth": VideoDepth,
 }
