@@ -211,7 +211,10 @@ def get_config() -> ConfigDict:
   c.predict = ConfigDict()
   c.predict.images = ()  # files, globs, folders (or after the flags) ...
   c.predict.split = config_dict.placeholder(str)  # ... or a split of the data
-  c.predict.limit = 0  # of that split, the first n; 0: all
+  c.predict.limit = 0  # of that split or stream, the first n; 0: all
+  # Networks of clips stream one folder of frames, in the order of their names.
+  c.predict.camera = ""  # camera.json; "": in the folder or above it
+  c.predict.poses = ""  # poses.csv; likewise
   c.predict.out = ""  # folder; '': WORKDIR/predictions
 
   c.export = ConfigDict()

@@ -99,8 +99,10 @@ def spec_and_place(tmp_path_factory):
   config = scenes_builder.ScenesConfig(
     name="clips", train=2, val=1, test=0, frames=5, size=SIZE
   )
-  scenes_builder.prepare(place, config)
-  return SCENES_CLIPS, place
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(scenes_builder.JaxsegScenes, "BUILDER_CONFIGS", [config])
+    scenes_builder.prepare(place, "clips")
+    yield SCENES_CLIPS, place
 
 
 def fields(spec, place, options, text, split="train", index=0, seed=0):

@@ -342,7 +342,7 @@ def test_kitti_depth(tmp_path):
 
 def test_mistakes_of_kitti_depth(tmp_path):
   raw = tmp_path / "raw"
-  raw.mkdir()
+  (raw / "train").mkdir(parents=True)
   with pytest.raises(UserError, match=r"holds no \*_drive_\*"):
     prepare.prepare(KITTI_DEPTH, str(tmp_path / "d"), str(raw))
   write_kitti(raw)

@@ -18,7 +18,7 @@ import tensorflow_datasets as tfds
 from jaxseg.data import cameras
 from jaxseg.data.builders import frames
 
-VAL = 30
+VAL = 50
 
 
 def read_folder(raw: pathlib.Path, part: str) -> list[frames.Frame]:
