@@ -30,6 +30,7 @@ def make_model(config: ConfigDict, task: Any) -> Any:
   for key in ("encoder", "weights", "classes"):
     kwargs.pop(key, None)
   encoder = make_encoder(config)
+  _check_reads(name, task)
   if encoder is not None and name in KIT:
     return _kit(name, task.outputs, encoder, kwargs)
   entry = lookup({**KIT, **MODELS, **CLIP_MODELS}, name, "config.model.name")
@@ -48,15 +49,20 @@ def make_model(config: ConfigDict, task: Any) -> Any:
         f"{', '.join(sorted(owners | KIT.keys()))}."
       )
     fields["encoder"] = encoder
-  reads = getattr(entry.module, "reads", ("image",))
+  return construct(entry.module, fields, {"outputs": task.outputs}, "model")
+
+
+def _check_reads(name: str, task: Any) -> None:
+  """Refuses a network of clips for images, and the other way round."""
+  found = CLIP_MODELS.get(name)
+  reads = found.module.reads if found else ("image",)
   if reads != answer.reads(task):
     raise UserError(
-      f"config.model.name = {name!r} reads {', '.join(reads)}, and "
-      f"config.task.name = {config.task.name!r} gives "
-      f"{', '.join(answer.reads(task))}: networks of clips, "
-      f"{', '.join(CLIP_MODELS)}, go with the task video_depth alone."
+      f"config.model.name = {name!r} reads {', '.join(reads)}, and the task "
+      f"{task.name!r} gives {', '.join(answer.reads(task))}: networks of clips "
+      f"({', '.join(CLIP_MODELS)}) go with the task video_depth, and it with "
+      "them."
     )
-  return construct(entry.module, fields, {"outputs": task.outputs}, "model")
 
 
 def _kit(name: str, outputs: Any, encoder: Any, kwargs: dict[str, Any]) -> Any:

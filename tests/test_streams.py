@@ -219,6 +219,10 @@ def test_networks_and_tasks_that_do_not_fit():
     c.model.name, c.task.name = model, task
     with pytest.raises(UserError, match=r"reads image.* gives image"):
       build.experiment(c, with_data=False)
+  c = defaults.get_config()
+  c.model.encoder.name, c.task.name = "resnet18", "video_depth"
+  with pytest.raises(UserError, match="'unet' reads image, and"):
+    build.experiment(c, with_data=False)
 
 
 def test_export_is_refused(tmp_path):
