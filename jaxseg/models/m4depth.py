@@ -336,6 +336,8 @@ class M4Depth(nn.Module):
       split_rngs={"params": False},
       in_axes=1,
       out_axes=1,
+      # Traces the body once more, which only makes the parameters need.
+      check_constancy_invariants=self.is_initializing(),
     )
     return scan(self.decoder, state, frames)
 
