@@ -8,6 +8,7 @@ prediction and export ask here, so that they agree.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,17 @@ import numpy as np
 
 from jaxseg import compiling
 from jaxseg.types import Array, Batch, Task, canonical
+
+
+def reads(task: Task) -> tuple[str, ...]:
+  """The batch keys that the network of a task is called with."""
+  return getattr(task, "reads", ("image",))
+
+
+def blank_inputs(task: Task, size: tuple[int, int]) -> tuple[Any, ...]:
+  """Shapes of the network's arguments for one example of `size` (h, w)."""
+  blank = getattr(task, "blank", lambda n: {"image": jnp.zeros((1, *n, 3))})
+  return jax.eval_shape(lambda: task.inputs(blank(size)))
 
 
 def compose(

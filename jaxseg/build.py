@@ -13,10 +13,9 @@ import math
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from jaxseg import assignment, inference, mesh, networks, optim
+from jaxseg import answer, assignment, clips, inference, mesh, networks, optim
 from jaxseg.data import audit as audit_lib
 from jaxseg.data import decode, folder, missing, pipeline, sources, transforms
 from jaxseg.data.spec import DATASETS
@@ -139,15 +138,14 @@ def _check_fit(
   config: ConfigDict, model: Any, task: Any, size: tuple[int, int]
 ) -> None:
   """Refuses a size that the network cannot take, or does not give back."""
-  image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
+  inputs = answer.blank_inputs(task, size)
 
-  def run(image):
-    inputs = task.inputs({"image": image})
+  def run(*inputs):
     return model.init_with_output(jax.random.key(0), *inputs, train=False)[0]
 
   coarse = getattr(task, "coarse", False)
-  for head, out in jax.eval_shape(run, image).items():
-    if out.shape[1:3] != size and not coarse:
+  for head, out in jax.eval_shape(run, *inputs).items():
+    if out.shape[-3:-1] != size and not coarse:
       raise UserError(
         f"{config.model.name} makes {head!r} of {out.shape[1]}x{out.shape[2]} "
         f"pixels from config.data.size = {size[0]}x{size[1]}, and the truth "
@@ -185,8 +183,11 @@ def experiment(config: ConfigDict, with_data: bool = True) -> Experiment:
   keep = missing.parse(config.data.keep, task.fields)
   decoder = decode.decoder_of(spec)
   threads = config.data.threads
+  cut = functools.partial(clips.options, config, keys)
   opened = functools.cache(
-    lambda split: sources.open_source(spec, split, config.data.data_dir, keys)
+    lambda split: sources.open_source(
+      spec, split, config.data.data_dir, keys, cut(training=split == "train")
+    )
   )
   source = opened("train") if with_data else ()
   # Without the data epochs cannot be counted, and nobody asks.

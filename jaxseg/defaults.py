@@ -26,7 +26,7 @@ def get_config() -> ConfigDict:
 
   c.data = ConfigDict()
   c.data.name = "scenes"  # scenes, pets, camvid, cityscapes, faces,
-  # lsp, folder
+  # lsp, folder, scenes_clips, seven_scenes, midair, kitti_depth
   c.data.data_dir = config_dict.placeholder(str)  # TFDS directory
   c.data.size = (128, 128)  # (h, w) that the network works at
   c.data.batch_size = 16  # global
@@ -39,6 +39,11 @@ def get_config() -> ConfigDict:
   c.data.test_split = config_dict.placeholder(str)  # own
   # (('depth', 0.5), ...): share of the training examples that keep a field.
   c.data.keep = ()
+  # Clips, for data sets with sequences; a task of single images is evaluated on
+  # the frames of these clips but for the first of each.
+  c.data.frames = config_dict.placeholder(int)  # of a clip; None: 4, or stills
+  c.data.step = 1  # frames from one to the next
+  c.data.eval_frames = config_dict.placeholder(int)  # None: data.frames
   c.data.threads = 0  # reading threads; 0: one per core
   # data.name = 'folder': your own images and masks.
   c.data.images = ""  # folder of images
@@ -228,7 +233,10 @@ def get_config() -> ConfigDict:
   c.predict = ConfigDict()
   c.predict.images = ()  # files, globs, folders (or after the flags) ...
   c.predict.split = config_dict.placeholder(str)  # ... or a split of the data
-  c.predict.limit = 0  # of that split, the first n; 0: all
+  c.predict.limit = 0  # of that split or stream, the first n; 0: all
+  # Networks of clips stream one folder of frames, in the order of their names.
+  c.predict.camera = ""  # camera.json; "": in the folder or above it
+  c.predict.poses = ""  # poses.csv; likewise
   c.predict.out = ""  # folder; '': WORKDIR/predictions
 
   c.export = ConfigDict()

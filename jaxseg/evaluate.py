@@ -29,8 +29,7 @@ def make_eval_step(experiment: Experiment) -> Callable[..., Any]:
 
   def step(variables, states, batch):
     batch = answer.prepared(task, canonical(batch))
-    image = task.inputs(batch)[0]
-    pred = experiment.predict(variables, image)
+    pred = experiment.predict(variables, *task.inputs(batch))
     states = {
       name: metric.update(states[name], pred, batch)
       for name, metric in metrics.items()

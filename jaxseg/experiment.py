@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxseg import compiling
+from jaxseg import answer, compiling
 from jaxseg import mesh as mesh_lib
 from jaxseg.state import State, create_state
 
@@ -51,7 +51,7 @@ class Experiment:
     schedule: step -> learning rate.
     pretrained: variables -> (variables with published weights, what was
       done), or None; asked by a run that starts, not by one that goes on.
-    predict: inference.build's (variables, image) -> {name: array}.
+    predict: inference.build's (variables, *inputs) -> {name: array}.
     seed: of parameters, dropout and noise.
     steps: length of the run.
     batch_size: rows of a global batch.
@@ -102,8 +102,7 @@ class Experiment:
 
   def init_inputs(self) -> tuple[Any, ...]:
     """Example inputs of the model; sizes as in training."""
-    image = jax.ShapeDtypeStruct((1, *self.size, 3), np.float32)
-    shapes = jax.eval_shape(lambda x: self.task.inputs({"image": x}), image)
+    shapes = answer.blank_inputs(self.task, self.size)
     return tuple(jax.numpy.zeros(x.shape, x.dtype) for x in shapes)
 
   def abstract_state(self) -> State:

@@ -1,7 +1,8 @@
 """From a network to predictions: whole, windows, tiles, scales, flips.
 
 A `Forward` maps (variables, image float32 (b, h, w, 3) in [0, 1]) to the dict
-that the model returns. Everything here takes a Forward and gives a Forward of
+that the model returns; where a task reads more than the image, (variables,
+image, others ...). Everything here takes a Forward and gives a Forward of
 larger reach, so the pieces compose, and `build` composes them in the one order
 that evaluation, prediction and export share. Shapes are static, the number of
 windows is not compiled in: the work is a scan, and memory does not grow with
@@ -24,8 +25,8 @@ from jaxseg.ops import resize
 from jaxseg.types import Array, Outputs, Task, UserError
 
 Size = tuple[int, int]
-Forward = Callable[[Any, Array], Outputs]
-Predict = Callable[[Any, Array], dict[str, Array]]
+Forward = Callable[..., Outputs]
+Predict = Callable[..., dict[str, Array]]
 
 MODES = ("whole", "slide", "tile")
 
@@ -88,12 +89,13 @@ def build(
 
   Returns:
     predict(variables, image float32 (b, h, w, 3)) -> {name: array}; pure, to
-    be jitted by the caller.
+    be jitted by the caller. A task that `reads` more is given more.
   """
   forward = build_forward(model, task, options)
 
-  def predict(variables, image):
-    return answer.compose(task, task.predict(forward(variables, image)), image)
+  def predict(variables, image, *others):
+    pred = task.predict(forward(variables, image, *others))
+    return answer.compose(task, pred, image)
 
   return predict
 
@@ -116,8 +118,18 @@ def build_forward(
       "config.inference.mode = 'whole', or config.task.method = 'heatmap'."
     )
 
-  def forward(variables, image):
-    return model.apply(variables, *task.inputs({"image": image}), train=False)
+  keys = answer.reads(task)
+  plain = options.mode == "whole" and not options.flip
+  if len(keys) > 1 and not (plain and tuple(options.scales) == (1.0,)):
+    raise UserError(
+      f"config.task.name = {task.name!r} reads {', '.join(keys)}, and windows, "
+      "scales and flips are made of images alone: leave config.inference at "
+      "mode = 'whole', scales = (1.0,), flip = False."
+    )
+
+  def forward(variables, *arrays):
+    inputs = task.inputs(dict(zip(keys, arrays)))
+    return model.apply(variables, *inputs, train=False)
 
   run: Forward = forward
   if options.mode == "slide":

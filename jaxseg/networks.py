@@ -9,9 +9,9 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxseg import earlier, layers
+from jaxseg import answer, earlier, layers
 from jaxseg.encoders import ENCODERS, NORMALIZATIONS, Normalization
-from jaxseg.models import KIT, MODELS
+from jaxseg.models import CLIP_MODELS, KIT, MODELS
 from jaxseg.models.kit import DECODERS
 from jaxseg.models.scalars import WithScalars
 from jaxseg.naming import construct, given, lookup
@@ -39,10 +39,11 @@ def make_network(config: ConfigDict, task: Any) -> Any:
   for key in ("encoder", "weights", "classes", "missing"):
     kwargs.pop(key, None)
   encoder = make_encoder(config)
+  _check_reads(name, task)
   if encoder is not None and name in KIT:
     return _kit(name, task.outputs, encoder, kwargs)
-  entry = lookup({**KIT, **MODELS}, name, "config.model.name")
-  if name not in MODELS:
+  entry = lookup({**KIT, **MODELS, **CLIP_MODELS}, name, "config.model.name")
+  if name not in MODELS and name not in CLIP_MODELS:
     raise UserError(
       f"config.model.name = {name!r} wants an encoder: name one in "
       "config.model.encoder.name, such as resnet50."
@@ -58,6 +59,19 @@ def make_network(config: ConfigDict, task: Any) -> Any:
       )
     fields["encoder"] = encoder
   return construct(entry.module, fields, {"outputs": task.outputs}, "model")
+
+
+def _check_reads(name: str, task: Any) -> None:
+  """Refuses a network of clips for images, and the other way round."""
+  found = CLIP_MODELS.get(name)
+  reads = found.module.reads if found else ("image",)
+  if reads != answer.reads(task):
+    raise UserError(
+      f"config.model.name = {name!r} reads {', '.join(reads)}, and the task "
+      f"{task.name!r} gives {', '.join(answer.reads(task))}: networks of clips "
+      f"({', '.join(CLIP_MODELS)}) go with the task video_depth, and it with "
+      "them."
+    )
 
 
 def _kit(name: str, outputs: Any, encoder: Any, kwargs: dict[str, Any]) -> Any:

@@ -5,7 +5,8 @@ writes, so memory holds a few images however many there are. For an input
 `a/cat.jpg` the folder of results gets, by what the task predicts,
 
   label   a/cat.png    ids as a palette PNG, at the size of the input
-  depth   a/cat.npy    float32 metres
+  depth   a/cat.npy    float32 metres; of streams also a/cat.png, 16 bits,
+                       millimetres, 0 where nothing is known
   image   a/cat.png    RGB
   others  a/cat_KEY.npy (keypoints: (1, k, 3), x, y in pixels, score)
   and     a/cat_overlay.jpg, a/cat_depth.jpg, a/cat_normal.jpg ...: pictures
@@ -47,11 +48,13 @@ class Item:
     load: () -> image uint8 (h, w, 3), and pictures of the truth by name, for
       the contact sheet ({} where there is none); may raise UserError.
     where: what to call it in a message.
+    more: what `predict` gets behind the image, such as the camera's pose.
   """
 
   name: str
   load: Callable[[], tuple[np.ndarray, dict[str, np.ndarray]]]
   where: str = ""
+  more: tuple[Any, ...] = ()
 
 
 def predict_files(
@@ -74,7 +77,7 @@ def predict_files(
   paths = images.list_images(patterns)
   names = result_names(paths)
   targets = [pathlib.Path(out_dir, name) for name in names]
-  _refuse_overwriting(paths, targets)
+  refuse_overwriting(paths, targets)
 
   def loader(path):
     return lambda: (images.read_image(path), {})
@@ -86,7 +89,7 @@ def predict_files(
 
 
 def predict_items(
-  predict: Callable[[np.ndarray], Prediction],
+  predict: Callable[..., Prediction],
   items: Sequence[Item],
   out_dir: str | os.PathLike,
   *,
@@ -99,7 +102,8 @@ def predict_items(
 
   Args:
     predict: image uint8 (h, w, 3) -> {name: array (h, w, ...)}, for any size;
-      `native` with its variables bound.
+      `native` with its variables bound. Called in the order of the items,
+      with each one's `more` behind the image.
     items: what to predict.
     out_dir: folder of the results, made if missing.
     task: its `palette` and `classes`, if any, colour and name class ids (the
@@ -138,7 +142,7 @@ def predict_items(
         console.print(f"skipped: {e}", markup=False, style="yellow")
         continue
       try:
-        pred = predict(image)
+        pred = predict(image, *item.more)
       except Exception as e:
         e.add_note(f"while predicting {item.where or item.name}")
         raise
@@ -240,7 +244,10 @@ def result_names(paths: Sequence[pathlib.Path]) -> list[str]:
   return names
 
 
-def _refuse_overwriting(paths, targets) -> None:
+def refuse_overwriting(
+  paths: Sequence[pathlib.Path], targets: Sequence[pathlib.Path]
+) -> None:
+  """Raises UserError where a result, TARGET.png, would replace an input."""
   inputs = {os.path.abspath(p) for p in paths}
   for target in targets:
     path = f"{target}.png"
@@ -280,6 +287,8 @@ def _write(
         _save(f"{target}.png", value.astype(np.uint16))
       elif key == "image":
         _save(f"{target}.png", viz.to_bytes(value))
+      elif key == "depth_mm":
+        _save(f"{target}.png", value)
       elif key == "depth":
         np.save(f"{target}.npy", value.astype(np.float32))
       else:

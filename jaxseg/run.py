@@ -21,6 +21,7 @@ from jaxseg import (
   answer,
   build,
   checkpoint,
+  clips,
   inference,
   interrupt,
   native,
@@ -181,9 +182,21 @@ def predict(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
   built = predictor(config)
   state = trained(config, built, workdir, console)
   variables = state.variables()
-  run = native_predict(config, built)
   out = config.predict.out or os.path.join(workdir, "predictions")
   writers.prepare_workdir(out)
+  if len(answer.reads(built.task)) > 1:
+    done = clips.predict(config, built, variables, patterns, out, console)
+    console.print(
+      f"{done} frame(s) in {out}; look at {out}/contact_sheet.jpg first."
+    )
+    return 0
+  for key in ("camera", "poses"):
+    if config.predict[key]:
+      raise UserError(
+        f"config.predict.{key} is of networks that read clips, and the task "
+        f"{built.task.name!r} reads single images: leave it unset."
+      )
+  run = native_predict(config, built)
   options = {"task": built.task, "console": console}
 
   def one(image):
@@ -267,6 +280,12 @@ def export(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
   compilation_cache()
   console = writers.make_console()
   built = predictor(config)
+  reads = answer.reads(built.task)
+  if len(reads) > 1:
+    raise UserError(
+      f"--mode=export writes networks that read an image, and this one reads "
+      f"{', '.join(reads)}: use --mode=predict, which streams."
+    )
   state = trained(config, built, workdir, console)
   size = tuple(config.export.size or built.size)
   name = f"{config.model.name}_{config.data.name}_{size[0]}x{size[1]}"

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from rich.table import Table
 
+from jaxseg import answer
 from jaxseg.analysis import cost
 
 
@@ -26,10 +26,9 @@ def summarize(
     size: (h, w) of the image.
     depth: levels of the module tree that have lines of their own.
   """
-  image = jax.ShapeDtypeStruct((1, *size, 3), jnp.float32)
-  inputs = jax.eval_shape(lambda x: task.inputs({"image": x}), image)
+  inputs = answer.blank_inputs(task, size)
   counted = cost.count(model, *inputs)
-  params = _parameters(model, task, image)
+  params = _parameters(model, inputs)
   groups: dict[str, list[Any]] = {}
   for row in counted.rows:
     groups.setdefault(_cut(row.path, depth), []).append(row)
@@ -57,14 +56,13 @@ def _cut(path: str, depth: int) -> str:
   return "/".join(parts[:-1][:depth]) or path
 
 
-def _parameters(model: Any, task: Any, image: Any) -> dict[str, int]:
+def _parameters(model: Any, inputs: Any) -> dict[str, int]:
   """Path of the module that owns it -> number of parameters."""
 
-  def init(image):
-    inputs = task.inputs({"image": image})
+  def init(*inputs):
     return model.init(jax.random.key(0), *inputs, train=False)["params"]
 
-  flat, _ = jax.tree_util.tree_flatten_with_path(jax.eval_shape(init, image))
+  flat, _ = jax.tree_util.tree_flatten_with_path(jax.eval_shape(init, *inputs))
   out: dict[str, int] = {}
   for path, leaf in flat:
     owner = "/".join(str(k.key) for k in path[:-1])

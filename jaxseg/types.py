@@ -20,7 +20,8 @@ Outputs = Mapping[str, Array]
 
 IGNORE = 255  # the label of a pixel that neither trains nor counts
 
-# key: (dtype, shape, meaning and unit)
+# key: (dtype, shape, meaning and unit). In batches of clips image, depth,
+# camera and motion have an axis of time, t, behind b.
 BATCH_KEYS: dict[str, tuple[str, str, str]] = {
   "image": ("float32", "(b, h, w, 3)", "RGB in [0, 1]"),
   "noisy": ("float32", "(b, h, w, 3)", "image with noise, as a task made it"),
@@ -34,7 +35,11 @@ BATCH_KEYS: dict[str, tuple[str, str, str]] = {
   "boxes": ("float32", "(b, n, 5)", "y0, x0, y1, x1 in pixels, class"),
   "camera": ("float32", "(b, 4)", "fx, fy, cx, cy in pixels"),
   "pose": ("float32", "(b, 4, 4)", "world from camera, metres"),
-  "motion": ("float32", "(b, 4, 4)", "previous camera from this one, metres"),
+  "motion": (
+    "float32",
+    "(b, t, 4, 4)",
+    "of clips: previous camera from this one, metres; the first is I",
+  ),
   "_mask": ("bool", "(b,)", "real example, or padding of the last batch"),
   "_has_FIELD": ("bool", "(b,)", "example has FIELD; where it is not: all"),
   "_id": ("int32", "(b,)", "position of the example in its split"),
@@ -106,6 +111,9 @@ class Task(Protocol):
     scalars: name -> how many numbers, parameters of the loss that the model
       holds and returns in training.
     blended = 'probability' where it classifies, 'value' where it regresses.
+    reads: the batch keys that `inputs` takes, in the order of the network's
+      arguments, where that is more than the image; then also
+    blank(size): a batch of one example of that size with these keys.
   """
 
   @property

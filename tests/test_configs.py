@@ -44,6 +44,7 @@ SOON = {
   "denoise_scenes",
   "fcn8s_cityscapes",
   "lite0_camvid:linknet",
+  "m4depth_scenes",
   "simple_baseline_faces",
   "unet_camvid",
   "unet_folder",
@@ -129,6 +130,8 @@ COUNTS = {
   "fcn_resnet50_cityscapes": 35_322_218 - 2 * (513 + 257),
   "keypoints_lsp": simple_baseline_count(14),
   "linknet_camvid": 11_535_659,
+  "m4depth_scenes": 4_492_238,
+  "m4depth_seven_scenes": 4_492_238,
   # Scores of 40 and of 128 channels.
   "lraspp_mobilenet_v3_large_cityscapes": 3_221_538 - 2 * (41 + 129),
   "pspnet_resnet50_cityscapes": 49_080_038,
@@ -184,6 +187,7 @@ class Miniature:
       "depth": rng.uniform(1, 20, (40, 48)).astype(np.float32),
       "normal": np.full((40, 48, 3), [0, 0.6, -0.8], np.float32),
       "keypoints": rng.uniform(1, 39, (1, self.points, 3)).astype(np.float32),
+      "camera": np.float32([40, 40, 24, 20]),
     }
     return {key: fields[key] for key in self.keys}
 
@@ -191,12 +195,34 @@ class Miniature:
     return f"miniature {index}"
 
 
+class MiniatureClips:
+  """Clips of its images; the camera goes to the right."""
+
+  def __init__(self, stills, frames):
+    self.stills, self.frames = stills, frames
+
+  def __len__(self):
+    return len(self.stills)
+
+  def __getitem__(self, index):
+    motion = np.eye(4, dtype=np.float32)
+    motion[0, 3] = 0.3
+    return [
+      {**self.stills[index + t], "motion": motion} for t in range(self.frames)
+    ]
+
+  def name_of(self, index):
+    return self.stills.name_of(index)
+
+
 @pytest.fixture
 def miniatures(monkeypatch):
   """Opens a Miniature in place of every data set."""
 
-  def open_source(spec, split, data_dir, keys):
+  def open_source(spec, split, data_dir, keys, clips):
     del split, data_dir
+    if "motion" in keys:
+      return MiniatureClips(Miniature(spec, keys[:-1]), clips.frames)
     return Miniature(spec, keys)
 
   monkeypatch.setattr(build.sources, "open_source", open_source)
@@ -236,7 +262,7 @@ def test_every_published_network_has_a_config():
   named = {load(*case.values).model.name for case in CASES}
   # One file for both depths of a ResNet says how to change it.
   named |= {name.replace("resnet50", "resnet101") for name in named}
-  assert named >= set(models.MODELS)
+  assert named >= set(models.MODELS) | set(models.CLIP_MODELS)
 
 
 def test_every_weight_that_a_config_names_is_known():
@@ -258,10 +284,15 @@ def small_networks(monkeypatch):
     )
     for name, entry in models.MODELS.items()
   }
+  clip_entries = {
+    name: dataclasses.replace(entry, fields=tiny.CLIP_TINY[name])
+    for name, entry in models.CLIP_MODELS.items()
+  }
   # One encoder stands for all: with the real ones compiling takes minutes.
   small = functools.partial(encoders.ENCODERS["resnet18"], **tiny.RESNET)
   monkeypatch.setattr(jax, "jit", quick.jit)  # two steps are run
   monkeypatch.setattr(networks, "MODELS", entries)
+  monkeypatch.setattr(networks, "CLIP_MODELS", clip_entries)
   monkeypatch.setattr(
     networks, "ENCODERS", dict.fromkeys(encoders.ENCODERS, small)
   )
@@ -271,7 +302,8 @@ def shrink(config):
   """The config on the miniature: small sizes, two steps, no weights."""
   model = config.model
   kit_of = model.encoder.name and model.name in models.KIT
-  fields = tiny.DECODERS[model.name] if kit_of else tiny.TINY[model.name]
+  small = {**tiny.TINY, **tiny.CLIP_TINY}
+  fields = tiny.DECODERS[model.name] if kit_of else small[model.name]
   for key, value in fields.items():
     if kit_of or (key != "encoder" and model.get(key) is not None):
       model[key] = value
@@ -337,7 +369,8 @@ def test_every_key_is_read_or_refused(miniatures):
 def test_every_default_key_is_read_somewhere():
   """No dead keys: each name of defaults.py stands in the code that builds."""
   code = "".join(
-    (ROOT / "jaxseg" / name).read_text() for name in ("build.py", "run.py")
+    (ROOT / "jaxseg" / name).read_text()
+    for name in ("build.py", "clips.py", "run.py")
   )
   whole = {"optim", "inference", "model", "task"}  # read as a section
   dead = []

@@ -89,6 +89,16 @@ TINY = {
   },
 }
 
+# Fields of CLIP_MODELS.
+CLIP_TINY = {
+  "m4depth": {
+    "widths": (4, 4, 8),
+    "refiner": (4,),
+    "reach": 2,
+    "radius": 1,
+  }
+}
+
 # Networks that differ in their encoder alone are one network when tiny.
 DISTINCT = sorted(
   {

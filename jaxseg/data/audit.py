@@ -99,8 +99,8 @@ def audit_depth(
   n = len(source)
   least, most = np.inf, 0.0
   for index in np.unique(np.linspace(0, n - 1, min(n, limit)).astype(int)):
-    fields = decoder(source[index], lambda at=index: source.name_of(at))
-    depth = fields["depth"]
+    frames = decoder.frames(source[index], lambda at=index: source.name_of(at))
+    depth = np.stack([fields["depth"] for fields in frames])
     if ((depth >= low) & (depth <= high)).any():
       return
     measured = depth[depth > 0]

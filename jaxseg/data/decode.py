@@ -18,7 +18,20 @@ from jaxseg.data import images
 from jaxseg.data.points import PointSpec
 from jaxseg.types import IGNORE, UserError
 
+# Depth maps on disk, uint16 (h, w) -> metres; 0 is not measured.
+DEPTHS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+  "millimetres": lambda v: v / np.float32(1000),
+  "256ths": lambda v: v / np.float32(256),
+  # The bits of a float16: disparity, the depth is 512 / disparity.
+  "float16 disparity": lambda v: _from_disparity(v.view(np.float16)),
+}
 UNKNOWN = 254  # sentinel of the label table: an id that the spec does not know
+
+
+def _from_disparity(value: np.ndarray) -> np.ndarray:
+  value = value.astype(np.float32)
+  known = np.isfinite(value) & (value > 0)
+  return np.where(known, 512 / np.where(known, value, 1), 0)
 
 
 def label_lut(table: Mapping[int, int]) -> np.ndarray:
@@ -37,11 +50,13 @@ class Decoder:
     label_table: id on disk -> class id or IGNORE.
     colors: RGB on disk -> class id, if masks are colour-coded.
     points: what the keypoints are, where there are any.
+    depth: how encoded depth maps are coded, a name of DEPTHS.
   """
 
   label_table: Mapping[int, int]
   colors: Mapping[tuple[int, int, int], int] | None = None
   points: PointSpec | None = None
+  depth: str = ""
 
   def __post_init__(self):
     object.__setattr__(self, "_lut", label_lut(self.label_table))
@@ -86,13 +101,25 @@ class Decoder:
       out["flip_pairs"] = pairs.reshape(-1, 2)
     return out
 
+  def frames(
+    self, raw: Any, name: Callable[[], str]
+  ) -> list[dict[str, np.ndarray]]:
+    """The frames of an example, decoded: of a clip several, else one."""
+    return [
+      self(one, name) for one in (raw if isinstance(raw, list) else [raw])
+    ]
+
   def _field(self, key: str, value: Any) -> np.ndarray:
-    if key == "image":
-      return images.read_image(value)
+    if key == "image":  # frames of clips are arrays already
+      decoded = isinstance(value, np.ndarray)
+      return value if decoded else images.read_image(value)
     if key == "label":
       return self.label(value)
     if key == "instance":
-      return images.read_mask(value).astype(np.int32)
+      decoded = isinstance(value, np.ndarray)
+      return (value if decoded else images.read_mask(value)).astype(np.int32)
+    if key == "depth" and isinstance(value, bytes):
+      value = DEPTHS[self.depth](images.read_mask(value))
     array = np.asarray(value, np.float32)
     if key == "depth" and array.ndim == 3:
       array = array[..., 0]
@@ -104,11 +131,12 @@ class Decoder:
       )
     return array
 
-  def label(self, value: bytes) -> np.ndarray:
-    """Class ids uint8 (h, w) of an encoded mask."""
+  def label(self, value: bytes | np.ndarray) -> np.ndarray:
+    """Class ids uint8 (h, w) of a mask, encoded or not."""
     if self.colors:
       return images.read_mask(value, self.colors).astype(np.uint8)
-    ids = images.read_mask(value)
+    decoded = isinstance(value, np.ndarray)
+    ids = value if decoded else images.read_mask(value)
     if ids.dtype == np.uint8:
       label = cv2.LUT(ids, self._lut[:256])  # ten times faster than indexing
     else:
@@ -156,6 +184,7 @@ def decoder_of(spec: Any) -> Decoder:
     {**spec.label_table},
     getattr(spec, "colors", None),
     getattr(spec, "points", None),
+    getattr(spec, "depth", ""),
   )
 
 

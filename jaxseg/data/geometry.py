@@ -2,9 +2,9 @@
 
 Images and colours are interpolated; labels, instances, depth and normals take
 the nearest pixel, so that a value that was not there before never appears;
-flips negate the x of normals; points and boxes move with the pixels;
-intrinsics follow the crop and the scale; a point that has left the image has
-visibility 0. Pixel i covers [i, i + 1): its centre is at i + 0.5.
+flips negate the x of normals and mirror motions; points and boxes move with
+the pixels; intrinsics follow the crop and the scale; a point that has left the
+image has visibility 0. Pixel i covers [i, i + 1): its centre is at i + 0.5.
 """
 
 from __future__ import annotations
@@ -154,6 +154,10 @@ def flip_lr(fields: Fields) -> Fields:
   if "camera" in out:
     fx, fy, cx, cy = np.asarray(out["camera"], np.float32)
     out["camera"] = np.array([fx, fy, w - cx, cy], np.float32)
+  if "motion" in out:
+    # Seen in a mirror: x changes its sign before the motion and after it.
+    mirror = np.diag([-1.0, 1.0, 1.0, 1.0]).astype(np.float32)
+    out["motion"] = mirror @ out["motion"] @ mirror
   return out
 
 
@@ -161,9 +165,9 @@ def rotate_by(fields: Fields, angle_deg: float) -> Fields:
   """Turns an example about its centre, counter-clockwise as seen.
 
   Corners that come from outside are mean grey and ignore. Normals turn with
-  the picture; boxes and intrinsics cannot follow and are refused.
+  the picture; boxes, intrinsics and motion cannot follow and are refused.
   """
-  for key in ("boxes", "camera"):
+  for key in ("boxes", "camera", "motion"):
     if key in fields:
       raise UserError(
         f"transform rotate cannot turn {key!r}: leave it out of the "

@@ -62,9 +62,14 @@ def default_threads() -> int:
 def _example(
   source: Source, decoder: Decoder, index: int, transform: Transform, rng: Any
 ) -> HostBatch:
-  """Example `index`, decoded and transformed."""
-  fields = decoder(source[index], lambda: source.name_of(index))
-  fields = transform(fields, rng)
+  """Example `index`, decoded and transformed; a clip as arrays (t, ...)."""
+  raw = source[index]
+  frames = decoder.frames(raw, lambda: source.name_of(index))
+  if isinstance(raw, list):
+    frames = transform(frames, rng)
+    fields = {key: np.stack([f[key] for f in frames]) for key in frames[0]}
+  else:
+    fields = transform(frames[0], rng)
   fields.pop("flip_pairs", None)  # of the transforms alone
   fields["_mask"] = np.bool_(True)
   fields["_id"] = np.int32(index)

@@ -5,6 +5,9 @@
   --dataset=camvid --raw=DIR             from the raw folder
   --dataset=faces --raw=DIR              from the raw folder
   --dataset=lsp --raw=DIR                from the raw folder
+  --dataset=seven_scenes --raw=DIR       from the raw folder
+  --dataset=midair --raw=DIR             from the raw folder
+  --dataset=kitti_depth --raw=DIR        from the raw folder
   --dataset=cityscapes --raw=DIR         from the folder with the zip files
   --data_dir=DIR                         where the records go (TFDS directory)
   --convert_from=DIR                     from a TFDS directory with tfrecord

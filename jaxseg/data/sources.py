@@ -17,10 +17,14 @@ from typing import Any, Protocol
 import tensorflow_datasets as tfds
 
 from jaxseg.data import folder as folder_lib
+from jaxseg.data import sequences
 from jaxseg.data.builders import camvid as camvid_builder
 from jaxseg.data.builders import faces as faces_builder
+from jaxseg.data.builders import kitti_depth as kitti_builder
 from jaxseg.data.builders import lsp as lsp_builder
+from jaxseg.data.builders import midair as midair_builder
 from jaxseg.data.builders import scenes as scenes_builder
+from jaxseg.data.builders import seven_scenes as seven_scenes_builder
 from jaxseg.data.spec import DatasetSpec
 from jaxseg.types import UserError
 
@@ -30,17 +34,22 @@ OWN_BUILDERS = {
   "jaxseg_camvid": camvid_builder.JaxsegCamvid,
   "jaxseg_faces": faces_builder.JaxsegFaces,
   "jaxseg_lsp": lsp_builder.JaxsegLsp,
+  "jaxseg_kitti_depth": kitti_builder.JaxsegKittiDepth,
+  "jaxseg_midair": midair_builder.JaxsegMidair,
+  "jaxseg_seven_scenes": seven_scenes_builder.JaxsegSevenScenes,
 }
 # Features that are compressed images in the records.
 COMPRESSED = ("image", "label", "instance")
 
 
 class Source(Protocol):
-  """Random access to raw examples."""
+  """Random access to raw examples; a clip is a list of raw frames."""
 
   def __len__(self) -> int: ...
 
-  def __getitem__(self, index: int) -> dict[str, Any]: ...
+  def __getitem__(
+    self, index: int
+  ) -> dict[str, Any] | list[dict[str, Any]]: ...
 
   def name_of(self, index: int) -> str:
     """What to call example `index` in a message to a person."""
@@ -162,10 +171,13 @@ def open_tfds(
     )
   expression = spec.splits.get(split, split)
   names = {key: spec.features[key] for key in keys}
+  # Clips hold arrays: TFDS cannot leave a sequence of images as it is.
+  whole = spec.sequences == "clips"
+  packed = () if whole else (*COMPRESSED, *(("depth",) if spec.depth else ()))
   skip = {
     feature: tfds.decode.SkipDecoding()
     for key, feature in names.items()
-    if key in COMPRESSED
+    if key in packed
   }
   try:
     records = builder.as_data_source(expression, decoders=skip)
@@ -185,11 +197,57 @@ def open_source(
   split: str,
   data_dir: str | None = None,
   keys: Sequence[str] = ("image", "label"),
+  clips: sequences.ClipOptions | None = None,
 ) -> Source:
-  """Opens a split of any kind of data set; see `open_tfds`."""
+  """Opens a split of any kind of data set; see `open_tfds`.
+
+  Args:
+    spec, split, data_dir: see there.
+    keys: what the caller reads; with 'motion' an example is a clip.
+    clips: how sequences are cut. Without 'motion' an example is a frame, and
+      these are those of the clips but for the first of each; None is all.
+
+  Raises:
+    UserError: as there, or no sequences, or none that is long enough.
+  """
+  moving = "motion" in keys
+  if (moving or clips) and not getattr(spec, "sequences", ""):
+    raise UserError(
+      f"data set {spec.name!r} has single images and no motion between them: "
+      "for config.data.frames, and for tasks that read motion, set "
+      "config.data.name to scenes_clips, seven_scenes, midair or kitti_depth."
+    )
   if isinstance(spec, folder_lib.FolderSpec):
     for key in keys:
       if key not in ("image", "label"):
         raise UserError(f"a folder data set has no {key!r}: image, label.")
     return FolderSource(spec.pairs(split))
-  return open_tfds(spec, split, data_dir, keys)
+  if not getattr(spec, "sequences", ""):
+    return open_tfds(spec, split, data_dir, keys)
+  reads = [key for key in keys if key != "motion"] + ["pose"] * moving
+  frames, lengths = _frames(spec, split, data_dir, reads)
+  if not moving and clips is None:
+    return frames
+  found = sequences.windows(lengths, clips or sequences.ClipOptions())
+  if moving:
+    return sequences.ClipSource(frames, found)
+  return sequences.SomeFrames(frames, sequences.later(found))
+
+
+def _frames(
+  spec: DatasetSpec, split: str, data_dir: str | None, keys: Sequence[str]
+) -> tuple[Source, list[int]]:
+  """All frames of a split, and the lengths of its sequences."""
+  source = open_tfds(spec, split, data_dir, keys)
+  if spec.sequences == "clips":
+    length = len(source[0][keys[0]])
+    return sequences.FramesOfClips(source, length), [length] * len(source)
+  data_dir = os.path.expanduser(data_dir or default_data_dir())
+  known = make_builder(spec, data_dir).info.metadata["sequences"]
+  expression = spec.splits.get(split, split)
+  if expression not in known:
+    raise UserError(
+      f"split {expression!r} of {spec.name!r} would cut sequences apart: it "
+      f"has sequences in {', '.join(known)}; choose one of these."
+    )
+  return source, [int(n) for n in known[expression]]

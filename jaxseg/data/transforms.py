@@ -1,5 +1,7 @@
 """Transforms by name: one example on the host, written as text in a config.
 
+An example is the fields of an image, or a list of them: the frames of a clip.
+
 'random_scale(0.5, 2)|crop|flip|photometric' is a pipeline; each part is a name
 of TRANSFORMS or a call with literals. What moves pixels is in geometry.
 """
@@ -10,6 +12,7 @@ import ast
 import difflib
 import inspect
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +21,8 @@ from jaxseg.data import geometry, people
 from jaxseg.data.geometry import Fields, Size
 from jaxseg.types import UserError
 
-Transform = Callable[[Fields, np.random.Generator], Fields]
+# Fields in, fields out; or lists of them.
+Transform = Callable[[Any, np.random.Generator], Any]
 
 
 def _resize(size: Size, height: int = 0, width: int = 0) -> Transform:
@@ -155,6 +159,31 @@ def _photometric(
   return apply
 
 
+def _reverse(size: Size, p: float = 0.5) -> Transform:
+  """reverse: a clip backwards in time with probability p."""
+
+  def apply(fields: Any, rng: np.random.Generator) -> Any:
+    if not isinstance(fields, list):
+      raise UserError(
+        "transform reverse needs a clip, and this task reads single images: "
+        "leave it out of config.data.augment and config.data.eval."
+      )
+    return reversed_clip(fields) if rng.random() < p else fields
+
+  return apply
+
+
+def reversed_clip(frames: list[Fields]) -> list[Fields]:
+  """The frames backwards; their motions are undone."""
+  out = [dict(frame) for frame in frames[::-1]]
+  # What now comes before frame i came after it: the way back from there.
+  later = [frame["motion"] for frame in frames[:0:-1]]
+  back = [np.eye(4), *(np.linalg.inv(m.astype(np.float64)) for m in later)]
+  for frame, motion in zip(out, back):
+    frame["motion"] = motion.astype(np.float32)
+  return out
+
+
 TRANSFORMS: Mapping[str, Callable[..., Transform]] = {
   "resize": _resize,
   "pad": _pad,
@@ -164,7 +193,9 @@ TRANSFORMS: Mapping[str, Callable[..., Transform]] = {
   "flip": _flip,
   "rotate": _rotate,
   "photometric": _photometric,
+  "reverse": _reverse,
 }
+OF_CLIPS = {"reverse"}  # the others see the frames one by one
 
 
 def _factory(name: str) -> Callable[..., Transform]:
@@ -176,6 +207,21 @@ def _factory(name: str) -> Callable[..., Transform]:
       f"{hint}"
     )
   return TRANSFORMS[name]
+
+
+def _per_frame(step: Transform) -> Transform:
+  """The transform for clips too: every frame gets the same draws."""
+
+  def apply(fields: Any, rng: np.random.Generator) -> Any:
+    if not isinstance(fields, list):
+      return step(fields, rng)
+    start, out = rng.bit_generator.state, []
+    for frame in fields:
+      rng.bit_generator.state = start
+      out.append(step(frame, rng))
+    return out
+
+  return apply
 
 
 def parse(text: str, size: Size) -> Transform:
@@ -211,7 +257,8 @@ def parse(text: str, size: Size) -> Transform:
       inspect.signature(factory).bind(size, *args, **kwargs)
     except TypeError as e:
       raise UserError(f"transform {part!r}: {e}.") from e
-    steps.append(factory(size, *args, **kwargs))
+    step = factory(size, *args, **kwargs)
+    steps.append(step if func.id in OF_CLIPS else _per_frame(step))
 
   def apply(fields: Fields, rng: np.random.Generator) -> Fields:
     for step in steps:

@@ -2,8 +2,9 @@
 
 MODELS are published networks, those on an encoder with the encoder of their
 paper unless `encoder=` is given; `KIT[decoder](outputs={...}, encoder=...)`
-pairs any encoder with any decoder. A field that the network does not have is
-a TypeError that names it.
+pairs any encoder with any decoder. CLIP_MODELS are called with more than an
+image: their class says in `reads` with which keys of a batch. A field that the
+network does not have is a TypeError that names it.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from jaxseg.models.hypercolumn import Hypercolumn
 from jaxseg.models.kit import KIT
 from jaxseg.models.linknet import LinkNet
 from jaxseg.models.lraspp import LRASPP
+from jaxseg.models.m4depth import M4Depth
 from jaxseg.models.patch import PatchClassifier
 from jaxseg.models.pets_unet import PetsUNet
 from jaxseg.models.pinheiro import RecurrentCNN
@@ -43,7 +45,7 @@ from jaxseg.models.segnet import SegNet, SegNetBasic
 from jaxseg.models.simple_baseline import SimpleBaseline
 from jaxseg.models.unet import UNet
 
-__all__ = ["KIT", "MODELS", "Entry"]
+__all__ = ["CLIP_MODELS", "KIT", "MODELS", "Entry"]
 
 # DeepLab's ResNets: dilations 2, 4, 8 in the last stage at output stride 16.
 GRID = {"multi_grid": (1, 2, 4), "dilate_first": True}
@@ -136,3 +138,5 @@ MODELS: dict[str, Entry] = {
     },
   ),
 }
+
+CLIP_MODELS: dict[str, Entry] = {"m4depth": Entry(M4Depth)}

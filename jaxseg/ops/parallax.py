@@ -74,6 +74,21 @@ def lines(camera: Array, motion: Array, size: tuple[int, int]) -> Lines:
   )
 
 
+def places(line: Lines, parallax: Array) -> Array:
+  """Where points of these parallaxes are seen in the previous frame.
+
+  Parallax (..., h, w) or, several per pixel, (..., h, w, n) pixels; also
+  negative ones, beyond infinity -> (..., h, w, [n,] 2) x and y in pixels. Where
+  nothing is defined all of them are the place of a point far away.
+  """
+  way = line.offset / jnp.where(line.defined, line.size, 1.0)[..., None]
+  way = jnp.where(line.defined[..., None], way, 0.0)
+  far = line.far
+  if parallax.ndim > line.size.ndim:
+    way, far = way[..., None, :], far[..., None, :]
+  return far + parallax[..., None] * way
+
+
 def depth_to_parallax(
   depth: Array, camera: Array, motion: Array
 ) -> tuple[Array, Array]:

@@ -10,6 +10,7 @@ from jaxseg.tasks.keypoints import Keypoints
 from jaxseg.tasks.multi import Multi
 from jaxseg.tasks.normals import Normals
 from jaxseg.tasks.semantic import Semantic
+from jaxseg.tasks.video_depth import VideoDepth
 
 TASKS = {
   "semantic": Semantic,
@@ -22,4 +23,5 @@ TASKS = {
   "colorization": Colorization,
   "keypoints": Keypoints,
   "multi": Multi,
+  "video_depth": VideoDepth,
 }

@@ -68,12 +68,12 @@ class Multi:
       )
     owners: dict[str, str] = {}
     for name, part in self.parts:
-      for trait in ("alters", "compose", "coarse"):
+      for trait in ("alters", "compose", "coarse", "reads"):
         if getattr(part, trait, False):
           raise UserError(
-            f"config.task.tasks: {name} lets the network see another picture, "
-            "or answers at another size, and cannot share it with other "
-            "tasks: leave it out."
+            f"config.task.tasks: {name} lets the network see another picture "
+            "or clips, or answers at another size, and cannot share it with "
+            "other tasks: leave it out."
           )
       for key in (*part.outputs, *part.fields, *part.metrics()):
         other = owners.setdefault(key, name)

@@ -20,6 +20,7 @@ from jaxseg.tasks import (
   Multi,
   Normals,
   Semantic,
+  VideoDepth,
 )
 from jaxseg.types import IGNORE, Task
 
@@ -185,6 +186,28 @@ def multi(rng, image):
   return Multi(tuple(parts), weights=(1.0, 0.5, 2.0)), batch, unused, perfect
 
 
+def video_depth(rng, image):
+  """Clips of three frames; two levels, the truth constant in their blocks."""
+  task = VideoDepth(0.5, 60.0)
+  metres = rng.uniform(1, 50, (4, 3, 2, 2)).astype(np.float32)
+  metres[0, 1, 0, 0] = 0  # nothing measured, in a whole block
+  coarse = np.log(np.where(metres > 0, metres, 1))
+  metres = metres.repeat(4, 2).repeat(4, 3)[:, :, :6, :7]
+  perfect = np.log(np.where(metres > 0, metres, 1))
+  unused = {"depth": metres == 0, "aux2": coarse == 0}
+  for mask in unused.values():
+    mask[:, 0] = True  # of the first frame nothing is known
+  batch = {
+    "image": jnp.stack([image] * 3, 1),
+    "depth": jnp.asarray(metres),
+    "camera": jnp.ones((4, 3, 4)),
+    "motion": jnp.broadcast_to(jnp.eye(4), (4, 3, 4, 4)),
+  }
+  perfect = {"depth": perfect, "aux2": coarse}
+  perfect = {k: jnp.asarray(v)[..., None] for k, v in perfect.items()}
+  return task, batch, {k: v[..., None] for k, v in unused.items()}, perfect
+
+
 def method(**options):
   return lambda rng, image: keypoints(rng, image, **options)
 
@@ -200,6 +223,7 @@ CASES = {
   "colorization": colorization,
   "keypoints": keypoints,
   "multi": multi,
+  "video_depth": video_depth,
   "keypoints, faces": method(eyes=(0, 1)),
   "keypoints, positions": method(method="one_hot", decode="argmax"),
   "keypoints, soft positions": method(
@@ -222,11 +246,17 @@ def case(request):
   rng = np.random.default_rng(0)
   image = jnp.asarray(rng.integers(0, 256, (4, 6, 7, 3)) / 255, jnp.float32)
   task, batch, unused, perfect = CASES[request.param](rng, image)
+  if not isinstance(unused, dict):
+    unused = dict.fromkeys(perfect, unused)
+  assert (
+    task.outputs.items()
+    <= {head: x.shape[-1] for head, x in perfect.items()}.items()
+  )
   batch = {"image": image, **batch, "_mask": jnp.ones(4, bool)}
   batch = answer.prepared(task, batch)
   out = {
-    head: jnp.asarray(rng.normal(size=(4, 6, 7, n)), jnp.float32)
-    for head, n in task.outputs.items()
+    head: jnp.asarray(rng.normal(size=x.shape), jnp.float32)
+    for head, x in perfect.items()
   }
   return task, batch, unused, perfect, out
 
@@ -243,11 +273,11 @@ def test_what_does_not_count_changes_nothing_and_has_no_gradient(case):
   task, batch, unused, _, out = case
   grad = jax.jit(jax.value_and_grad(lambda o: total(task, o, batch)))
   value, g = grad(out)
-  spoilt = {k: jnp.where(unused, 1e4, v) for k, v in out.items()}
+  spoilt = {k: jnp.where(unused[k], 1e4, v) for k, v in out.items()}
   value2, g2 = grad(spoilt)
   assert value == value2  # to the bit
   for key in out:
-    skipped = np.broadcast_to(unused, out[key].shape)
+    skipped = np.broadcast_to(unused[key], out[key].shape)
     assert (np.asarray(g[key])[skipped] == 0).all()
     assert (np.asarray(g2[key])[skipped] == 0).all()
     assert (np.asarray(g[key])[~skipped] != 0).any()
@@ -326,7 +356,7 @@ def test_flip_commutes_with_predict(case):
       mirrored = mirrored * [-1, 1, 1] + [7, 0, 0]
       np.testing.assert_allclose(a[key], mirrored, atol=1e-5)
       continue
-    mirrored = jnp.flip(b[key], axis=2)
+    mirrored = jnp.flip(b[key], axis=-1 if key == "depth" else 2)
     if key == "normal":  # what pointed right points left
       mirrored = mirrored * jnp.array([-1.0, 1.0, 1.0])
     np.testing.assert_array_equal(a[key], mirrored)

@@ -1,0 +1,47 @@
+"""Depth of a kitchen from the motion of a hand-held camera.
+
+Paper: Fonder, Ernst, Van Droogenbroeck, "M4Depth: Monocular depth estimation
+  for autonomous vehicles in unseen environments" (2022, arXiv 2105.09847);
+  the recipe is our own. 4,492,238 parameters.
+Command: python -m jaxseg.main --config=configs/m4depth_seven_scenes.py \
+  --workdir=runs/m4depth_kitchen --config.data.data_dir=DATA
+  then --mode=eval, and --mode=predict RAW/test/rgb for a stream of files.
+  Rivals of single images, evaluated on the same frames:
+  configs/unet_seven_scenes_depth.py, configs/unet_seven_scenes_depth_bins.py.
+Data: an excerpt of 7-Scenes RedKitchen (Shotton et al., CVPR 2013; Microsoft's
+  licence, research without commerce), prepared by python -m
+  jaxseg.data.prepare --dataset=seven_scenes --raw=RAW --data_dir=DATA. 180
+  frames to train on, 50 in val, 50 in test, all of the same room: it measures
+  interpolation. 108x144. Every fifth frame is compared, a third of a second
+  and some five centimetres apart; evaluated on all frames of a split but the
+  first five, 45.
+Hardware: two CPU cores. Expected: Not yet measured.
+"""
+
+from jaxseg import defaults
+
+
+def get_config():
+  """See the module."""
+  c = defaults.get_config()
+  c.steps = 800
+  c.data.name = "seven_scenes"
+  c.data.size = (108, 144)
+  c.data.frames = 4
+  c.data.step = 5
+  c.data.eval_frames = 10
+  c.data.batch_size = 2
+  c.data.augment = "resize|flip|reverse|photometric"
+  c.data.eval = "resize"
+  c.task.name = "video_depth"
+  c.task.min_m = 0.3
+  c.task.max_m = 8.0
+  c.model.name = "m4depth"
+  c.optim.name = "adam"
+  c.optim.lr = 5e-4
+  c.optim.warmup_steps = 50
+  c.optim.clip_norm = 5.0
+  c.eval.every = 200
+  c.eval.batch_size = 5
+  c.checkpoint.every = 200
+  return c
