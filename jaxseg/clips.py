@@ -203,4 +203,5 @@ class Stream:
     colors, (low, high) = viz.depth_colors(depth, low, high)
     grey = image.mean(-1, keepdims=True)
     mixed = np.rint(0.3 * grey + 0.7 * colors).astype(np.uint8)
-    return {"depth": np.hstack([mixed, sheets.scale_bar(low, high, len(mixed))])}
+    bar = sheets.scale_bar(low, high, len(mixed))
+    return {"depth": np.hstack([mixed, bar])}
