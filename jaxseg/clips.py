@@ -199,9 +199,10 @@ class Stream:
     if self._range is None and (depth > 0).any():
       low, high = np.percentile(depth[depth > 0], (2, 98))
       self._range = 0.9 * float(low), 1.1 * float(high)
-    low, high = self._range or (None, None)
-    colors, (low, high) = viz.depth_colors(depth, low, high)
+    colors, _ = viz.depth_colors(depth, *(self._range or ()))
     grey = image.mean(-1, keepdims=True)
     mixed = np.rint(0.3 * grey + 0.7 * colors).astype(np.uint8)
-    bar = sheets.scale_bar(low, high, len(mixed))
+    bar = sheets.scale_bar(*(self._range or (0.0, 1.0)), len(mixed))
+    if self._range is None:  # nothing is known, and nothing has a colour
+      bar[:] = sheets.PAPER
     return {"depth": np.hstack([mixed, bar])}

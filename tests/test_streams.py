@@ -126,6 +126,9 @@ def test_files_of_a_stream(built, tmp_path):
     np.testing.assert_array_equal(stored, want)
     shown = images.read_image(out / f"{t}_depth.jpg")
     assert shown.shape == (depth.shape[0], depth.shape[1] + 64, 3)  # a scale
+    assert np.ptp(shown[:, -64:].astype(int), -1).max() > 100  # in colours
+  nothing = images.read_image(out / "8_depth.jpg").astype(int)
+  assert np.ptp(nothing, -1).max() < 20  # the grey picture alone
 
 
 def spoil_short(folder):

@@ -30,7 +30,8 @@ class DatasetSpec:
     classes: class names; position = class id.
     palette: one RGB colour per class.
     splits: 'train', 'val', 'test' -> TFDS split expression.
-    sizes: number of examples of those splits in the complete data set.
+    sizes: number of examples of those splits in the complete data set; {}
+      where few have the whole of it.
     features: batch key -> name of the feature in the record.
     label_table: id on disk -> class id or IGNORE; an id that is not in it is
       an error that names the file.

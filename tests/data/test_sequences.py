@@ -1,14 +1,22 @@
 """Clips: which frames, which motion, and transforms checked by geometry."""
 
+import dataclasses
 import itertools
 
 import numpy as np
 import pytest
 
-from jaxseg.data import decode, pipeline, sequences, sources, transforms
+from jaxseg.data import (
+  decode,
+  pipeline,
+  prepare,
+  sequences,
+  sources,
+  transforms,
+)
 from jaxseg.data.builders import scenes as scenes_builder
 from jaxseg.data.sequences import ClipOptions
-from jaxseg.data.spec import SCENES_CLIPS
+from jaxseg.data.spec import PETS, SCENES_CLIPS
 from jaxseg.types import UserError
 
 SIZE = (48, 64)
@@ -95,14 +103,23 @@ def test_motion_takes_points_to_the_previous_camera():
 @pytest.fixture(scope="module")
 def spec_and_place(tmp_path_factory):
   """Two short clips of scenes, as records."""
+
+  class JaxsegFew(scenes_builder.JaxsegScenes):  # TFDS keeps configs by class
+    """Scenes in small."""
+
+    VERSION = scenes_builder.JaxsegScenes.VERSION
+    BUILDER_CONFIGS = (
+      scenes_builder.ScenesConfig(
+        name="clips", train=2, val=1, test=0, frames=5, size=SIZE
+      ),
+    )
+
   place = str(tmp_path_factory.mktemp("clips"))
-  config = scenes_builder.ScenesConfig(
-    name="clips", train=2, val=1, test=0, frames=5, size=SIZE
-  )
+  spec = dataclasses.replace(SCENES_CLIPS, tfds_name="jaxseg_few/clips")
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(scenes_builder.JaxsegScenes, "BUILDER_CONFIGS", [config])
-    scenes_builder.prepare(place, "clips")
-    yield SCENES_CLIPS, place
+    patch.setitem(sources.OWN_BUILDERS, "jaxseg_few", JaxsegFew)
+    prepare.prepare(spec, place)
+    yield spec, place
 
 
 def fields(spec, place, options, text, split="train", index=0, seed=0):
@@ -238,17 +255,9 @@ def test_what_is_refused(spec_and_place):
     sources.open_source(spec, "train", place, KEYS, ClipOptions(6))
   for keys, options in ((KEYS, None), (("image",), ClipOptions(3))):
     with pytest.raises(UserError, match="single images and no motion"):
-      sources.open_source(sources_pets(), "train", place, keys, options)
+      sources.open_source(PETS, "train", place, keys, options)
   still = transforms.parse("reverse", SIZE)
   with pytest.raises(UserError, match="reverse needs a clip"):
     still({"image": np.zeros((4, 4, 3), np.uint8)}, np.random.default_rng(0))
-  turned = transforms.parse("rotate", SIZE)
   with pytest.raises(UserError, match=r"rotate cannot turn '(camera|motion)'"):
     fields(spec, place, ClipOptions(3), "rotate")
-  del turned
-
-
-def sources_pets():
-  from jaxseg.data.spec import PETS
-
-  return PETS
