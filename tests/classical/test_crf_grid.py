@@ -2,19 +2,22 @@
 
 import itertools
 
-import jax
 import numpy as np
 import pytest
 
 from jaxseg.classical.crf import cuts, exact, grid
 from jaxseg.types import UserError
+from tests import quick
+
+weights_of = quick.jit(grid.contrast_weights, static_argnums=(2, 3))
+icm = quick.jit(grid.icm)
 
 
 def _field(seed, h=3, w=3, k=2, neighbours=4, scale=1.0):
   rng = np.random.default_rng(seed)
   unary = rng.normal(size=(h, w, k)).astype(np.float32)
   image = rng.random((1, h, w, 3), np.float32)
-  weights = np.asarray(grid.contrast_weights(image, scale, 0.5, neighbours))[0]
+  weights = np.asarray(weights_of(image, scale, 0.5, neighbours))[0]
   return unary, weights
 
 
@@ -24,7 +27,7 @@ def _exact(unary, weights):
 
 def test_weights_and_edges_by_hand():
   image = np.array([[[[0.0], [1.0]], [[3.0], [0.0]]]])  # 0 1 / 3 0
-  weights = np.asarray(grid.contrast_weights(image, 2.0, 1.5, 8))[0]
+  weights = np.asarray(weights_of(image, 2.0, 1.5, 8))[0]
   pairs, values = grid.edges(weights)
   found = {tuple(p): v for p, v in zip(pairs.tolist(), values)}
   squares = {(0, 1): 1, (2, 3): 9, (0, 2): 9, (1, 3): 1, (0, 3): 0, (1, 2): 4}
@@ -33,20 +36,20 @@ def test_weights_and_edges_by_hand():
     far = np.sqrt(2) if pair in ((0, 3), (1, 2)) else 1.0
     want = 2 * np.exp(-square / (2 * 1.5**2)) / far
     assert found[pair] == pytest.approx(want, rel=1e-6)
-  own = np.asarray(grid.contrast_weights(image, 1.0, None, 4))[0]
+  own = np.asarray(weights_of(image, 1.0, None, 4))[0]
   assert own[0, 0, 0] == pytest.approx(np.exp(-1 / (2 * 5)))  # mean of 1 9 9 1
   assert own[0, 1, 0] == 0  # nothing to the right of it
   assert own.sum() == pytest.approx(2 * np.exp(-0.1) + 2 * np.exp(-0.9))
 
 
 def test_a_flat_picture_and_a_single_row_have_weights():
-  flat = np.asarray(grid.contrast_weights(np.ones((1, 3, 3, 3))))[0]
+  flat = np.asarray(weights_of(np.ones((1, 3, 3, 3)), 1.0, None, 8))[0]
   assert flat[0, 0].tolist() == pytest.approx([1, 1, 0.5**0.5, 0])
-  row = np.asarray(grid.contrast_weights(np.ones((1, 1, 4, 3))))[0]
+  row = np.asarray(weights_of(np.ones((1, 1, 4, 3)), 1.0, None, 8))[0]
   pairs, values = grid.edges(row)
   assert pairs.tolist() == [[0, 1], [1, 2], [2, 3]]
   assert values.tolist() == [1, 1, 1]
-  column = np.asarray(grid.contrast_weights(np.ones((1, 3, 1, 3))))[0]
+  column = np.asarray(weights_of(np.ones((1, 3, 1, 3)), 1.0, None, 8))[0]
   assert grid.edges(column)[0].tolist() == [[0, 1], [1, 2]]
 
 
@@ -109,15 +112,14 @@ def test_icm_never_raises_the_energy_and_ends_at_a_mode():
   for neighbours in (4, 8):
     unary, weights = _field(5, 7, 6, 3, neighbours)
     field = _exact(unary, weights)
-    run = jax.jit(grid.icm, static_argnames="sweeps")
     start = rng.integers(0, 3, (1, 7, 6))
     energies = [exact.energy(field, start.reshape(-1))]
     for sweeps in range(1, 6):
-      x = run(unary[None], weights[None], start, sweeps=sweeps)
+      x = icm(unary[None], weights[None], start, sweeps=sweeps)
       energies.append(exact.energy(field, np.asarray(x).reshape(-1)))
     assert energies[1] < energies[0] - 1
     assert (np.diff(energies) <= 1e-5).all()
-    x = np.asarray(run(unary[None], weights[None], start, sweeps=50)).ravel()
+    x = np.asarray(icm(unary[None], weights[None], start, sweeps=50)).ravel()
     for i in range(42):
       for label in range(3):
         other = x.copy()
@@ -128,9 +130,9 @@ def test_icm_never_raises_the_energy_and_ends_at_a_mode():
 def test_icm_of_a_batch_is_icm_of_each():
   pairs = [_field(seed, 6, 5, 3) for seed in (1, 2)]
   unary, weights = (np.stack(x) for x in zip(*pairs))
-  both = np.asarray(grid.icm(unary, weights))
+  both = np.asarray(icm(unary, weights))
   for i in range(2):
-    one = grid.icm(unary[i : i + 1], weights[i : i + 1])
+    one = icm(unary[i : i + 1], weights[i : i + 1])
     np.testing.assert_array_equal(both[i], one[0])
   assert (both[0] != both[1]).any()
 
@@ -151,8 +153,8 @@ def test_expansion_is_exact_with_two_labels_and_bounded_with_more():
     assert (np.diff(energies) < 0).all()
     assert exact.energy(field, got) == pytest.approx(energies[-1])
     assert least - 1e-9 <= energies[-1] <= 2 * least + 1e-9
-    icm = np.asarray(grid.icm(unary[None], weights[None])).ravel()
-    better += energies[-1] < exact.energy(field, icm) - 1e-6
+    mode = np.asarray(icm(unary[None], weights[None])).ravel()
+    better += energies[-1] < exact.energy(field, mode) - 1e-6
   assert better > 0
 
 
