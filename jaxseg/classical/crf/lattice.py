@@ -5,16 +5,17 @@ lattice" (2010). A point's value is spread over the d + 1 corners of the simplex
 it lies in, the corners are blurred along the d + 1 directions of the lattice,
 and read again. The cost is linear in the points.
 
-Differs from the paper in what XLA wants. The hash table is filled by all corners
-at once, in rounds: whoever finds a free slot enters, whoever finds its own key
-there is done, the others try their next slot. Buffers have the size of the
-worst case (d + 1 new corners for each point), and only the part that is in use
-is blurred, in chunks. The amplitude is that of the Gaussian on points of even
-density.
+Differs from the paper in what XLA wants. The hash table is filled by all
+corners at once, in rounds: whoever finds a free slot enters, whoever finds its
+own key there is done, the others try their next slot. Indices have the size of
+the worst case (d + 1 new corners for each point); values lie in the smallest of
+a few buffers that holds the corners in use, and are blurred in chunks. The
+amplitude is that of the Gaussian on points of even density.
 """
 
 from __future__ import annotations
 
+import functools
 from typing import NamedTuple
 
 import jax
@@ -240,9 +241,17 @@ def blur(lattice: Lattice, values: Array) -> Array:
 
 
 def _blur(lattice, values, reverse):
+  most = lattice.before.shape[1]
+  sizes = [n for n in (1 << 14, 1 << 16, 1 << 18) if n < most] + [most]
+  ways = [functools.partial(_blur_in, size, reverse) for size in sizes]
+  way = (lattice.count > jnp.asarray(sizes[:-1], jnp.int32)).sum()
+  return lax.switch(way, ways, lattice, values.astype(jnp.float32))
+
+
+def _blur_in(size, reverse, lattice, values):
+  """With room for `size` corners, a multiple of CHUNK, and a row of zeros."""
   n, d = lattice.corners.shape[0], lattice.corners.shape[1] - 1
-  rows = lattice.before.shape[1] + 1
-  values = values.astype(jnp.float32)
+  rows = size + 1
   old = jnp.zeros((rows, values.shape[1]), jnp.float32)
   for k in range(d + 1):
     spread = values * lattice.weights[:, k : k + 1]
@@ -255,8 +264,10 @@ def _blur(lattice, values, reverse):
     def chunk(i, pair, j=j):
       old, new = pair
       at = i * CHUNK
-      before = lax.dynamic_slice(lattice.before[j], (at,), (CHUNK,))
-      after = lax.dynamic_slice(lattice.after[j], (at,), (CHUNK,))
+      before, after = (
+        jnp.minimum(lax.dynamic_slice(x, (j, at), (1, CHUNK))[0], size)
+        for x in (lattice.before, lattice.after)
+      )
       here = lax.dynamic_slice(old, (at, 0), (CHUNK, old.shape[1]))
       mixed = here / 2 + (old[before] + old[after]) / 4
       return old, lax.dynamic_update_slice(new, mixed, (at, 0))
