@@ -96,6 +96,7 @@ def test_mistakes_are_one_sentence():
     inference.build_forward(Net(), Depth(), options)
 
 
+@pytest.mark.slow  # compiles for three platforms
 def test_the_artifact_holds_the_field(tmp_path):
   """With the lattice, whose loops XLA has to carry into the file."""
   crf = dense.DenseOptions(color_deviation=40.0, iterations=2)
