@@ -16,6 +16,7 @@ import jax
 from ml_collections import ConfigDict
 
 from jaxseg import answer, assignment, clips, inference, mesh, networks, optim
+from jaxseg.classical.crf import dense
 from jaxseg.data import audit as audit_lib
 from jaxseg.data import decode, folder, missing, pipeline, sources, transforms
 from jaxseg.data.spec import DATASETS
@@ -59,7 +60,11 @@ def dataset(config: ConfigDict) -> Any:
 
 def make_inference(config: ConfigDict) -> inference.InferenceOptions:
   """The options of config.inference."""
-  return inference.InferenceOptions(**config.inference.to_dict())
+  values = config.inference.to_dict()
+  crf = values.pop("crf")
+  # 0 iterations: none. Everything else is an option, or refused by it.
+  crf = dense.DenseOptions(**crf) if crf["iterations"] else None
+  return inference.InferenceOptions(**values, crf=crf)
 
 
 def image_size(config: ConfigDict) -> tuple[int, int]:

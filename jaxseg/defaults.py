@@ -169,6 +169,19 @@ def get_config() -> ConfigDict:
   c.model.positions = config_dict.placeholder(int)  # adabins
   c.model.linear = config_dict.placeholder(bool)  # autoencoder
 
+  # A random field behind the network, trained with it (CRF-RNN); task
+  # semantic. Where its weights start; inference.crf says what the others are.
+  c.model.crf = ConfigDict()
+  c.model.crf.iterations = 0  # in training, such as 5; 0: no field
+  c.model.crf.test_iterations = 10
+  c.model.crf.bilateral_weight = 10.0
+  c.model.crf.bilateral_deviation = 80.0
+  c.model.crf.color_deviation = 13.0
+  c.model.crf.smooth_weight = 3.0
+  c.model.crf.smooth_deviation = 3.0
+  c.model.crf.normalization = "symmetric"
+  c.model.crf.filter = "lattice"
+
   c.model.encoder = ConfigDict()  # networks on an encoder, and the kit
   c.model.encoder.name = config_dict.placeholder(
     str
@@ -229,6 +242,17 @@ def get_config() -> ConfigDict:
   c.inference.stride = 1  # tile: total stride of the network
   c.inference.scales = (1.0,)
   c.inference.flip = False
+  # A fully connected random field over the classes; task semantic.
+  c.inference.crf = ConfigDict()
+  c.inference.crf.iterations = 0  # of the mean field, such as 5; 0: no field
+  c.inference.crf.bilateral_weight = 10.0  # of pixels near in place and colour
+  c.inference.crf.bilateral_deviation = 80.0  # pixels
+  c.inference.crf.color_deviation = 13.0  # levels of 255
+  c.inference.crf.smooth_weight = 3.0  # of pixels near in place
+  c.inference.crf.smooth_deviation = 3.0  # pixels
+  c.inference.crf.normalization = "symmetric"  # symmetric, none
+  # lattice; exact costs the square of the number of pixels.
+  c.inference.crf.filter = "lattice"
 
   c.predict = ConfigDict()
   c.predict.images = ()  # files, globs, folders (or after the flags) ...

@@ -1,4 +1,4 @@
-"""From a network to predictions: whole, windows, tiles, scales, flips.
+"""From a network to predictions: whole, windows, tiles, scales, flips, CRF.
 
 A `Forward` maps (variables, image float32 (b, h, w, 3) in [0, 1]) to the dict
 that the model returns; where a task reads more than the image, (variables,
@@ -21,6 +21,7 @@ import numpy as np
 from jax import lax
 
 from jaxseg import answer
+from jaxseg.classical.crf import dense
 from jaxseg.ops import resize
 from jaxseg.types import Array, Outputs, Task, UserError
 
@@ -44,6 +45,7 @@ class InferenceOptions:
     stride: total stride of the network ('tile'); 16 for U-Net.
     scales: factors of the image size to average over.
     flip: also average over the mirrored image.
+    crf: a fully connected random field over what all this says; None: none.
   """
 
   mode: str = "whole"
@@ -53,6 +55,7 @@ class InferenceOptions:
   stride: int = 1
   scales: tuple[float, ...] = (1.0,)
   flip: bool = False
+  crf: dense.DenseOptions | None = None
 
   def __post_init__(self):
     if self.mode not in MODES:
@@ -138,6 +141,37 @@ def build_forward(
     run = overlap_tile(run, options.window, options.margin, options.stride)
   if tuple(options.scales) != (1.0,) or options.flip:
     run = multi_scale(run, task, options.scales, options.flip)
+  if options.crf is not None:
+    run = with_crf(run, task, options.crf)
+  return run
+
+
+def with_crf(
+  forward: Forward, task: Task, options: dense.DenseOptions
+) -> Forward:
+  """Lets what the network says of the classes follow the picture's edges.
+
+  Args:
+    forward: a network whose logits have the size of the image.
+    task: one that tells classes of pixels apart, in one head of logits.
+    options: of the random field.
+
+  Raises:
+    UserError: the task has other outputs.
+  """
+  if getattr(task, "name", "semantic") != "semantic":
+    raise UserError(
+      f"config.inference.crf.iterations = {options.iterations} refines "
+      f"classes of pixels, and task {task.name!r} has none: set it to 0, or "
+      "choose config.task.name = 'semantic'."
+    )
+
+  def run(variables, image):
+    out = heads(forward(variables, image), task)
+    mean = task.to_mean(out)["logits"]
+    logs = jnp.log(jnp.maximum(mean, 1e-30))  # NaN stays NaN
+    return task.from_mean({"logits": dense.refine(logs, image, options)})
+
   return run
 
 

@@ -10,8 +10,10 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxseg import answer, earlier, layers
+from jaxseg.classical.crf import dense
 from jaxseg.encoders import ENCODERS, NORMALIZATIONS, Normalization
 from jaxseg.models import CLIP_MODELS, KIT, MODELS
+from jaxseg.models.crf_rnn import CRFRNN
 from jaxseg.models.kit import DECODERS
 from jaxseg.models.scalars import WithScalars
 from jaxseg.naming import construct, given, lookup
@@ -22,10 +24,25 @@ Load = Callable[[dict[str, Any]], tuple[dict[str, Any], str]]
 
 
 def make_model(config: ConfigDict, task: Any) -> Any:
-  """What is trained: the network, and the parameters of the task's loss."""
-  network = make_network(config, task)
+  """What is trained: network, random field, parameters of the task's loss."""
+  network = with_crf(config, make_network(config, task), task)
   scalars = getattr(task, "scalars", {})
   return WithScalars(network, scalars) if scalars else network
+
+
+def with_crf(config: ConfigDict, network: Any, task: Any) -> Any:
+  """The network with the field of config.model.crf behind it, if there is."""
+  fields = config.model.crf.to_dict()
+  test_iterations = fields.pop("test_iterations")
+  if not fields["iterations"]:
+    return network
+  if task.name != "semantic":
+    raise UserError(
+      f"config.model.crf.iterations = {fields['iterations']} wants classes of "
+      f"pixels, and task {task.name!r} has none: set it to 0, or choose "
+      "config.task.name = 'semantic'."
+    )
+  return CRFRNN(network, dense.DenseOptions(**fields), test_iterations)
 
 
 def make_network(config: ConfigDict, task: Any) -> Any:
@@ -36,7 +53,7 @@ def make_network(config: ConfigDict, task: Any) -> Any:
   """
   name = config.model.name
   kwargs = given(config.model)
-  for key in ("encoder", "weights", "classes", "missing"):
+  for key in ("encoder", "weights", "classes", "missing", "crf"):
     kwargs.pop(key, None)
   encoder = make_encoder(config)
   _check_reads(name, task)
@@ -133,7 +150,11 @@ def make_pretrained(config: ConfigDict, model: Any) -> Load | None:
       f"config.model.weights = {whole!r} holds an encoder already: unset "
       f"config.model.encoder.weights = {part!r}."
     )
-  network = model.network if isinstance(model, WithScalars) else model
+  network, own = model, [*getattr(model, "scalars", ())]
+  while isinstance(network, WithScalars | CRFRNN):
+    if isinstance(network, CRFRNN):
+      own += [f"crf_{n}" for n in ("bilateral", "smooth", "compatibility")]
+    network = network.network
   layers.check_choice(
     "config.model.classes", config.model.classes, ("error", "fresh")
   )
@@ -153,11 +174,8 @@ def make_pretrained(config: ConfigDict, model: Any) -> Load | None:
     allow = merge.Allow(
       in_channels=config.model.encoder.in_channels,
       num_classes=others if config.model.classes == "fresh" else (),
-      # A loss's own numbers may always start afresh.
-      missing=(
-        *config.model.missing,
-        *(() if part else getattr(model, "scalars", ())),
-      ),
+      # Numbers of a loss or of a random field may always start afresh.
+      missing=(*config.model.missing, *(() if part else own)),
     )
     only = "encoder" if part else ""
     try:

@@ -71,6 +71,24 @@ SIMPLE = {
     ["--config.task.decision_weights=(1., 0.)"],
     ["config.task.decision_weights", "at least 1e-06"],
   ),
+  "random field": (
+    ["--config.inference.crf.iterations=-1"],
+    ["crf iterations = -1", "at least 1"],
+  ),
+  "random field of another option": (
+    [
+      "--config.inference.crf.iterations=5",
+      "--config.inference.crf.color_deviation=0.",
+    ],
+    ["crf color_deviation = 0.0", "levels of 255"],
+  ),
+  "random field behind the network": (
+    [
+      "--config.model.crf.iterations=5",
+      "--config.model.crf.test_iterations=0",
+    ],
+    ["crf test_iterations = 0"],
+  ),
   "argument": (["surplus"], ["'surplus'"]),
   "process": (["--process=1"], ["--coordinator"]),
 }

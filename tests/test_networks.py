@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxseg import defaults, encoders, models, networks
+from jaxseg.classical.crf import dense
 from jaxseg.models import kit
 from jaxseg.types import UserError
 from jaxseg.weights import merge, store
@@ -27,7 +28,9 @@ def test_every_option_of_a_network_is_one():
   known = fields_of([*models.MODELS.values(), *kit.DECODERS.values()])
   encoders_ = fields_of(encoders.ENCODERS.values())
   read = {"name", "weights", "encoder", "in_channels", "classes", "missing"}
-  assert set(model.keys()) - read - {"output_stride"} <= known
+  assert set(model.keys()) - read - {"output_stride", "crf"} <= known
+  field = {f.name for f in dataclasses.fields(dense.DenseOptions)}
+  assert set(model.crf.keys()) == field | {"test_iterations"}
   assert set(model.encoder.keys()) - read <= encoders_
 
 

@@ -1,0 +1,1 @@
+"""Segmentation without networks, and what refines a network's answer."""

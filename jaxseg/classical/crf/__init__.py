@@ -1,0 +1,1 @@
+"""Conditional random fields: exact, on the grid, fully connected."""
