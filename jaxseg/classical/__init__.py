@@ -1,0 +1,1 @@
+"""Bottom-up segmentation: what there was before networks, and still is."""
