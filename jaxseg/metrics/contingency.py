@@ -106,7 +106,8 @@ def adapted_rand(table: Array) -> dict[str, Array]:
   """'error' = 1 - F, 'precision' and 'recall' over pairs of two pixels.
 
   The first is the truth: precision is the share of the pairs within a region
-  of the second that are within one of the first. Where one has no pairs (every
+  of the second that are within one of the first (scikit-image 0.26 returns the
+  two exchanged). Where one has no pairs (every
   pixel its own region) nothing it says is wrong, nor is anything missed: 1.
   """
   n = jnp.sum(table)
