@@ -8,12 +8,13 @@ import pytest
 from skimage import metrics as oracle
 
 from jaxseg.metrics import contingency as c
+from tests import quick
 
 A = np.array([[1, 1, 2], [1, 2, 2], [3, 3, 3]])
 B = np.array([[1, 1, 1], [1, 2, 2], [2, 3, 3]])
 
 
-@jax.jit
+@quick.jit
 def everything(table):
   return {
     "vi": c.variation_of_information(table),
@@ -27,12 +28,12 @@ def everything(table):
 
 
 def compare(a, b, ids=12):
-  table = jax.jit(c.contingency, static_argnums=(2, 3))(a, b, ids, ids)
+  table = quick.jit(c.contingency, static_argnums=(2, 3))(a, b, ids, ids)
   return jax.tree.map(float, everything(table))
 
 
 def test_golden_values():
-  table = jax.jit(c.contingency, static_argnums=(2, 3))(A, B, 4, 4)
+  table = quick.jit(c.contingency, static_argnums=(2, 3))(A, B, 4, 4)
   np.testing.assert_array_equal(
     table[1:, 1:], [[3, 0, 0], [1, 2, 0], [0, 1, 2]]
   )
@@ -146,7 +147,7 @@ def test_what_does_not_count():
   a, b = random_pair(5)
   valid = np.arange(a.size).reshape(a.shape) % 3 > 0
   outside = np.where(valid, a, 255)
-  table = jax.jit(c.contingency, static_argnums=(2, 3))
+  table = quick.jit(c.contingency, static_argnums=(2, 3))
   want = np.zeros((6, 6))
   np.add.at(want, (a[valid], b[valid]), 1)
   np.testing.assert_array_equal(table(a, b, 6, 6, valid), want)

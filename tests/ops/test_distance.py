@@ -10,9 +10,10 @@ from scipy.spatial.distance import cdist
 
 from jaxseg.losses import separation
 from jaxseg.ops import distance
+from tests import quick
 
 
-@functools.partial(jax.jit, static_argnames=("spacing", "axes"))
+@functools.partial(quick.jit, static_argnames=("spacing", "axes"))
 def squared(seeds, spacing=None, axes=2):
   return distance.squared_distance(seeds, spacing, axes=axes)
 
@@ -38,7 +39,7 @@ def test_squares_are_scipys_and_exact(share):
 
 def test_spacing():
   seeds = np.random.default_rng(1).random((40, 23)) < 0.01
-  got = jax.jit(lambda s: distance.distance(s, (0.7, 2.5)))(seeds)
+  got = quick.jit(lambda s: distance.distance(s, (0.7, 2.5)))(seeds)
   want = ndimage.distance_transform_edt(~seeds, sampling=(0.7, 2.5))
   np.testing.assert_allclose(got, want, atol=1e-4)
 
@@ -47,14 +48,16 @@ def test_large_units_do_not_run_into_nowhere():
   """Nanometres: squares beyond what whole numbers would hold."""
   seeds = np.zeros((2, 9), bool)
   seeds[0, 0] = True
-  got = jax.jit(lambda s: distance.distance(s, (5e4, 1e5)))(seeds)
+  got = quick.jit(lambda s: distance.distance(s, (5e4, 1e5)))(seeds)
   want = ndimage.distance_transform_edt(~seeds, sampling=(5e4, 1e5))
   np.testing.assert_allclose(got, want, rtol=1e-6)
 
 
 def test_volumes():
   seeds = np.random.default_rng(2).random((2, 9, 12, 7)) < 0.02
-  got = jax.jit(lambda s: distance.distance(s, (3.0, 1.0, 0.5), axes=3))(seeds)
+  got = quick.jit(lambda s: distance.distance(s, (3.0, 1.0, 0.5), axes=3))(
+    seeds
+  )
   for a, b in zip(got, seeds):
     want = ndimage.distance_transform_edt(~b, sampling=(3, 1, 0.5))
     np.testing.assert_allclose(a, want, atol=1e-4)
@@ -68,14 +71,14 @@ def test_a_single_seed_in_the_corner_and_none():
   assert (np.asarray(index[0]) == 0).all()
   assert (np.asarray(square[1]) == distance.FAR).all()
   assert (np.asarray(index[1]) == distance.NONE).all()
-  assert np.isinf(jax.jit(distance.distance)(seeds)[1]).all()
+  assert np.isinf(quick.jit(distance.distance)(seeds)[1]).all()
 
 
 def test_under_vmap_it_is_the_same():
   seeds = np.random.default_rng(3).random((4, 11, 9)) < 0.05
   np.testing.assert_array_equal(
-    jax.jit(jax.vmap(distance.distance))(seeds),
-    jax.jit(distance.distance)(seeds),
+    quick.jit(jax.vmap(distance.distance))(seeds),
+    quick.jit(distance.distance)(seeds),
   )
 
 
@@ -90,7 +93,7 @@ def test_two_nearest_things_against_brute_force(spacing):
   rng = np.random.default_rng(4)
   labels = rng.integers(1, 6, (6, 12, 14)) * (rng.random((6, 12, 14)) < 0.1)
   labels[:, 3, ::3] = [1, 2, 3, 4, 5]  # each is somewhere
-  got = jax.jit(lambda x: distance.two_nearest(x, spacing))(labels)
+  got = quick.jit(lambda x: distance.two_nearest(x, spacing))(labels)
   step = np.array(spacing or (1, 1))
   here = np.argwhere(labels[0] >= 0) * step
   for i, (one, two, name, other) in enumerate(zip(*map(np.asarray, got))):
@@ -116,7 +119,7 @@ def squares():
 
 
 def test_golden_weights_between_two_cells():
-  got = np.asarray(jax.jit(separation.separation)(squares()))
+  got = np.asarray(quick.jit(separation.separation)(squares()))
   np.testing.assert_allclose(got[1:4, 4], 9.2312, atol=1e-4)
   np.testing.assert_allclose(got[[0, 4], 4], 8.5214, atol=1e-4)
   np.testing.assert_allclose(
@@ -131,6 +134,6 @@ def test_golden_weights_between_two_cells():
 def test_one_cell_has_nothing_to_be_separated_from():
   one = np.minimum(squares() % 4, 1)
   assert one.any()
-  assert not np.asarray(jax.jit(separation.separation)(one)).any()
-  weights = jax.jit(lambda x: separation.unet_weights(x, (0.5, 3.0)))(one)
+  assert not np.asarray(quick.jit(separation.separation)(one)).any()
+  weights = quick.jit(lambda x: separation.unet_weights(x, (0.5, 3.0)))(one)
   np.testing.assert_array_equal(weights, np.where(one, 3.0, 0.5))
