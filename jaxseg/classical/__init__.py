@@ -1,1 +1,1 @@
-"""Segmentation without networks, and what refines a network's answer."""
+"""The classical half: partitions, superpixels, random fields, seeds."""

@@ -6,6 +6,8 @@ from jaxseg.metrics.depth import depth
 from jaxseg.metrics.image import image
 from jaxseg.metrics.keypoints import nme, oks, pck
 from jaxseg.metrics.normals import normals
+from jaxseg.metrics.partition import partition
+from jaxseg.metrics.surface import surfaces
 
 __all__ = [
   "chroma",
@@ -15,5 +17,7 @@ __all__ = [
   "nme",
   "normals",
   "oks",
+  "partition",
   "pck",
+  "surfaces",
 ]
