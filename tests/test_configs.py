@@ -36,16 +36,12 @@ CASES = [
   for path in CONFIGS
   for name in getattr(module_of(path), "VARIANTS", (None,))
 ]
-# One of each kind: kit, auxiliary heads, poly schedule, epochs, own folder.
+# One of each kind: auxiliary heads, poly schedule, epochs, own folder, tasks.
 # The others run among the slow tests.
 SOON = {
-  "adabins_scenes",
   "deeplabv3_resnet50_cityscapes",
   "denoise_scenes",
   "fcn8s_cityscapes",
-  "lite0_camvid:linknet",
-  "m4depth_scenes",
-  "simple_baseline_faces",
   "unet_camvid",
   "unet_folder",
   "unet_pets",

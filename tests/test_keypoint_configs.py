@@ -43,7 +43,11 @@ def test_losses_are_those_of_the_method():
 @pytest.mark.parametrize(
   ("name", "task", "says"),
   [
-    ("pets", {}, r"'pets' has no keypoints: .* scenes, faces, lsp"),
+    (
+      "pets",
+      {},
+      r"'pets' has no keypoints: .* scenes, scenes_clips, faces, lsp",
+    ),
     ("lsp", {"method": "heatmaps"}, r"'heatmaps' is not known"),
     ("lsp", {"method": "no", "losses": ("mse",)}, r"task\.method = 'no'"),
     (

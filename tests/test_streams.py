@@ -81,7 +81,7 @@ def stream(built, folder, out, **options):
   )
 
 
-@pytest.mark.parametrize("step", [1, 2])
+@pytest.mark.parametrize("step", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_stream_of_files_is_a_clip(built, step, tmp_path):
   """By brute force: the clip at once, resized and scaled by hand."""
   folder, out = write_stream(tmp_path / "in"), tmp_path / "out"

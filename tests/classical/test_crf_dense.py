@@ -155,6 +155,7 @@ def _scene(h=24, w=32, seed=0):
   return np.clip(image, 0, 1).astype(np.float32)[None], truth
 
 
+@pytest.mark.slow
 def test_the_lattice_is_near_the_sum_over_all_pairs():
   """Symmetric normalisation: 2.5% on average of messages that are about 1/2."""
   image, truth = _scene()

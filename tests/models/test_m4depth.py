@@ -121,6 +121,7 @@ def test_examples_do_not_see_each_other(built):
   assert np.abs(both[1] - other[1]).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_every_parameter_gets_a_gradient(built):
   model, variables, _ = built
   inputs = clip()
@@ -186,6 +187,7 @@ def test_too_much_parallax_still_has_a_gradient():
   assert slope < -0.5
 
 
+@pytest.mark.slow
 def test_a_turn_keeps_the_depth_that_was_known(built):
   """No parallax: the previous depth moves with the picture."""
   model, variables, _ = built

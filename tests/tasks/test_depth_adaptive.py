@@ -123,6 +123,7 @@ def test_bins_at_every_pixel():
   np.testing.assert_allclose(got, want, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_padded_example_reaches_no_other():
   task, out = make(bins=5), outputs()
   batch = {"depth": jnp.asarray(depths((3, 4)))}

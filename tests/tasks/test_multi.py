@@ -12,7 +12,7 @@ from jaxseg.data import missing
 from jaxseg.data.spec import DATASETS
 from jaxseg.tasks import Denoising, Depth, DepthBins, Multi, Normals, Semantic
 from jaxseg.types import IGNORE, UserError
-from tests import quick
+from tests import probe, quick
 
 SEMANTIC = Semantic(("a", "b", "c"), ((9, 0, 0), (0, 9, 0), (0, 0, 9)))
 PARTS = (
@@ -96,7 +96,7 @@ def test_an_example_without_a_truth_speaks_in_the_other_tasks_alone(example):
     "_has_depth": has,
   }
   task = Multi(PARTS)
-  grad = jax.grad(lambda o: total(task, o, lacking))(out)
+  grad = quick.jit(jax.grad(lambda o: total(task, o, lacking)))(out)
   assert (grad["depth"][~has] == 0).all()
   assert (grad["depth"][has] != 0).any()
   for head in ("logits", "normal"):
@@ -106,9 +106,9 @@ def test_an_example_without_a_truth_speaks_in_the_other_tasks_alone(example):
   def judged(batch, rows=slice(None)):
     result = {}
     rows_of = jax.tree.map(lambda x: x[rows], (out, batch))
+    pred = task.predict(rows_of[0])
     for metric in task.metrics().values():
-      pred = task.predict(rows_of[0])
-      new = metric.update(metric.init(), pred, rows_of[1])
+      new = quick.jit(metric.update)(metric.init(), pred, rows_of[1])
       result |= metric.result(jax.device_get(new))
     return result
 
@@ -209,15 +209,19 @@ def test_learned_weights_are_parameters_beside_the_networks_own():
   model, alone = networks.make_model(c, task), networks.make_network(c, task)
   image = jax.random.uniform(jax.random.key(1), (2, 8, 8, 3))
   tx = optim.make_optimizer(optim.OptimOptions(lr=0.1), 10, {})
-  new = state.create_state(model, tx, (image,), jax.random.key(0), False)
-  variables = alone.init(jax.random.key(0), image, train=False)
+  new = quick.jit(
+    lambda key: state.create_state(model, tx, (image,), key, False)
+  )(jax.random.key(0))
+  variables = quick.jit(lambda key: alone.init(key, image, train=False))(
+    jax.random.key(0)
+  )
   flat = flax.traverse_util.flatten_dict(new.params, sep="/")
   own = flax.traverse_util.flatten_dict(variables["params"], sep="/")
   assert flat.keys() - own.keys() == {"log_variance"}
   held = {k: v for k, v in new.params.items() if k != "log_variance"}
   rest = {"params": held, **new.model_state}
-  a = model.apply(new.variables(), image, train=False)
-  b = alone.apply(rest, image, train=False)
+  a = probe.run(model, new.variables(), image)
+  b = probe.run(alone, rest, image)
   assert a.keys() == b.keys()
   for key in a:
     np.testing.assert_array_equal(a[key], b[key])

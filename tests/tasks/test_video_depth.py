@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxseg import answer, inference
+from jaxseg import answer, inference, viz
 from jaxseg.inference import InferenceOptions
 from jaxseg.metrics import depth as depth_metric
 from jaxseg.tasks import VideoDepth
@@ -91,12 +91,12 @@ def test_predict_reads_logarithms_of_clips_and_of_streams():
 def test_pictures_are_of_the_last_frame():
   image = np.zeros((1, 2, 4, 5, 3), np.uint8)
   image[:, 1] = 200
-  depth = np.ones((1, 2, 4, 5), np.float32)
-  depth[:, 1] = 60
+  depth = np.stack([np.arange(1.0, 21), np.arange(41.0, 1, -2)])
+  depth = depth.reshape(1, 2, 4, 5).astype(np.float32)
   shown = TASK.render({"image": image, "depth": depth}, {"depth": depth})
   assert (shown["image"] == 200).all()
-  red, blue = shown["truth"][0, ..., 0], shown["truth"][0, ..., 2]
-  assert (blue >= red).all()  # far
+  last, _ = viz.depth_colors(depth[0, 1])
+  np.testing.assert_array_equal(shown["truth"][0, :, :5], last)  # and a scale
   np.testing.assert_array_equal(shown["truth"], shown["prediction"])
 
 
