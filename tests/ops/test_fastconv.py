@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxseg.ops import conv, depthwise, fastconv
+from jaxseg.ops import conv, depthwise, fastconv, onednn
+from tests import quick
 
 # size, kernel, stride, padding, dilation, channels, groups, multiple
 CASES = {
@@ -87,14 +88,16 @@ def value_and_gradients(f, x, kernel):
   return y, *vjp(dy.astype(y.dtype))
 
 
-@pytest.mark.parametrize("small", [True, False], ids=["small", "large"])
+@pytest.mark.parametrize("form", ["small", "large", "oneDNN"])
 @pytest.mark.parametrize("case", CASES)
-def test_equals_the_plain_form(case, small, monkeypatch):
-  """Both forms of the weight gradient, whatever the size is."""
-  if not small:
+def test_equals_the_plain_form(case, form, monkeypatch):
+  """Both forms of the weight gradient, whatever the size is; and oneDNN."""
+  if form == "large":
     monkeypatch.setattr(depthwise, "_SMALL", 0)
+  if form != "oneDNN":
+    monkeypatch.setenv(onednn.VARIABLE, "0")
   x, kernel = arrays(case)
-  got, want = jax.jit(
+  got, want = quick.jit(
     lambda *a: (
       value_and_gradients(ours(case), *a),
       value_and_gradients(theirs(case), *a),
