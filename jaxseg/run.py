@@ -319,10 +319,12 @@ def summary(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
   console = writers.make_console()
   built = predictor(config)
   table, counted = summary_lib.summarize(built.model, built.task, built.size)
+  frames = answer.blank_inputs(built.task, built.size)[0].shape[1:-3]
+  one = f"a clip of {frames[0]} frames" if frames else "an image"
   console.print(table)
   console.print(
     f"{counted.parameters:,} parameters, {counted.state:,} running statistics, "
-    f"{counted.macs / 1e9:.2f} G multiply-adds an image."
+    f"{counted.macs / 1e9:.2f} G multiply-adds {one}."
   )
   return 0
 

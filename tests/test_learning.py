@@ -124,10 +124,12 @@ RECIPES = {
 
 def batch_of(recipe):
   """Eight scenes: image float32 in [0, 1], label int32, _mask."""
-  drawn = [scenes.render_scene(seed, recipe.grid) for seed in range(8)]
+  rows, columns = recipe.grid
+  size = (max(rows, 8), max(columns, 8))  # no scene is smaller: a part of one
+  drawn = [scenes.render_scene(seed, size) for seed in range(8)]
 
   def enlarged(key):
-    maps = np.stack([scene[key] for scene in drawn])
+    maps = np.stack([scene[key][-rows:, -columns:] for scene in drawn])
     return maps.repeat(recipe.cell, 1).repeat(recipe.cell, 2)
 
   return {

@@ -161,6 +161,29 @@ def flip_lr(fields: Fields) -> Fields:
   return out
 
 
+def transpose(fields: Fields) -> Fields:
+  """Exchanges rows and columns: mirrors an example at its main diagonal."""
+  if "keypoints" in fields:
+    raise UserError(
+      "transform transpose cannot move 'keypoints', which have a left and a "
+      "right: leave it out of the transforms of this task."
+    )
+  out = dict(fields)
+  for key in ("image", *MAPS):
+    if key in out:
+      out[key] = np.ascontiguousarray(np.swapaxes(out[key], 0, 1))
+  if "normal" in out:
+    out["normal"] = out["normal"][..., [1, 0, 2]]
+  if "boxes" in out:
+    out["boxes"] = np.asarray(out["boxes"], np.float32)[:, [1, 0, 3, 2, 4]]
+  if "camera" in out:
+    out["camera"] = np.asarray(out["camera"], np.float32)[[1, 0, 3, 2]]
+  if "motion" in out:
+    order = [1, 0, 2, 3]
+    out["motion"] = out["motion"][order][:, order]
+  return out
+
+
 def rotate_by(fields: Fields, angle_deg: float) -> Fields:
   """Turns an example about its centre, counter-clockwise as seen.
 

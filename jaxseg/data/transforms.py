@@ -116,6 +116,18 @@ def _flip(size: Size, p: float = 0.5) -> Transform:
   )
 
 
+def _transpose(size: Size, p: float = 0.5) -> Transform:
+  """transpose: exchange rows and columns with probability p."""
+  if size[0] != size[1]:
+    raise UserError(
+      f"transform transpose makes columns of rows, and config.data.size = "
+      f"{size[0]}x{size[1]}: give a square size, or leave it out."
+    )
+  return lambda fields, rng: (
+    geometry.transpose(fields) if rng.random() < p else fields
+  )
+
+
 def _rotate(size: Size, max_deg: float = 10.0) -> Transform:
   """rotate(10): turn by an angle within +-10 degrees."""
 
@@ -191,6 +203,7 @@ TRANSFORMS: Mapping[str, Callable[..., Transform]] = {
   "person": _person,
   "random_scale": _random_scale,
   "flip": _flip,
+  "transpose": _transpose,
   "rotate": _rotate,
   "photometric": _photometric,
   "reverse": _reverse,

@@ -125,7 +125,8 @@ def spec_and_place(tmp_path_factory):
 def fields(spec, place, options, text, split="train", index=0, seed=0):
   """One clip through decoder and transforms, as the pipeline stacks it."""
   source = sources.open_source(spec, split, place, KEYS, options)
-  one = transforms.parse(text, SIZE)
+  size = (48, 48) if "transpose" in text else SIZE
+  one = transforms.parse(text, size)
   return pipeline._example(
     source, decode.decoder_of(spec), index, one, np.random.default_rng(seed)
   )
@@ -161,6 +162,7 @@ PARTS = {
   "window": "crop(40, 50)",
   "zoom": "random_scale(1.3, 1.3)",
   "shrink": "resize(24, 40)",
+  "diagonal": "crop(48, 48)|transpose(1.0)",
   "all": "random_scale(0.8, 1.3)|crop|flip(1.0)|reverse(1.0)|photometric",
 }
 

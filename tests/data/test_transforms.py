@@ -86,6 +86,30 @@ def test_flip_negates_normals_swaps_sides_and_mirrors_the_camera():
   np.testing.assert_allclose(out["camera"], [9, 8, 3.5, 2])
 
 
+def test_transposition_exchanges_rows_columns_and_all_that_goes_with_them():
+  rng = np.random.default_rng(0)
+  fields = {
+    **picture(),
+    "normal": rng.normal(size=(*picture()["image"].shape[:2], 3)),
+    "boxes": np.array([[1, 2, 5, 4, 7]], np.float32),
+    "camera": np.array([9, 8, 2.5, 2], np.float32),
+  }
+  out = geometry.transpose(fields)
+  assert out["image"][3, 1].tolist() == fields["image"][1, 3].tolist()
+  assert (
+    out["normal"][3, 1].tolist() == fields["normal"][1, 3, [1, 0, 2]].tolist()
+  )
+  assert out["boxes"].tolist() == [[2, 1, 4, 5, 7]]
+  assert out["camera"].tolist() == [8, 9, 2, 2.5]
+  twice = geometry.transpose(out)
+  for key in fields:
+    np.testing.assert_array_equal(twice[key], fields[key])
+  with pytest.raises(UserError, match="left and a right"):
+    geometry.transpose({**fields, "keypoints": np.zeros((1, 2, 3))})
+  with pytest.raises(UserError, match="48x64: give a square size"):
+    transforms.parse("transpose", (48, 64))
+
+
 def test_flip_twice_is_the_identity():
   fields = picture()
   twice = geometry.flip_lr(geometry.flip_lr(fields))
