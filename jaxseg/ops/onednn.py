@@ -65,6 +65,8 @@ def convolve(
   dilation: Pair,
   groups: int,
   otherwise: Callable[..., Array],
+  bias: Array | None = None,
+  relu: bool = False,
 ) -> Array:
   """Convolution, (b, h, w, in) by (kh, kw, in / groups, out).
 
@@ -75,8 +77,10 @@ def convolve(
     pads: zeros ((top, bottom), (left, right)).
     dilation: (rows, columns).
     groups: output channel j reads the inputs of group j * groups // out.
-    otherwise: the same convolution, with these arguments, by other means; what
-      the program has where oneDNN cannot be had. Hashable.
+    otherwise: the same convolution, of the arguments down to here, by other
+      means; what the program has where oneDNN cannot be had. Hashable.
+    bias: (out,), added.
+    relu: nothing below 0. Both cost no pass over the output.
 
   Has no derivative: whoever calls it has one.
   """
@@ -86,20 +90,26 @@ def convolve(
     "dilation": tuple(dilation),
     "groups": groups,
     "otherwise": otherwise,
+    "relu": relu,
   }
+  operands = (x, kernel) if bias is None else (x, kernel, bias)
   if x.dtype != jnp.float32 or min(map(min, pads)) < 0:
-    return _otherwise(x, kernel, **fields)
-  return _convolution.bind(x, kernel, **fields)
+    return _otherwise(*operands, **fields)
+  return _convolution.bind(*operands, **fields)
 
 
 _convolution = Primitive("onednn_convolution")
 
 
-def _otherwise(x, kernel, *, stride, pads, dilation, groups, otherwise):
-  return otherwise(x, kernel, stride, pads, dilation, groups)
+def _otherwise(
+  x, kernel, *bias, stride, pads, dilation, groups, otherwise, relu
+):
+  y = otherwise(x, kernel, stride, pads, dilation, groups)
+  y = y + bias[0] if bias else y
+  return jax.nn.relu(y) if relu else y
 
 
-def _call(x, kernel, *, stride, pads, dilation, groups, otherwise):
+def _call(x, kernel, *bias, stride, pads, dilation, groups, otherwise, relu):
   del otherwise
   shape = _shape(x.shape, kernel.shape, stride, pads, dilation)
   maps = {"data": {"batch_dim": 0, "feature_dim": 3, "spatial_dims": [1, 2]}}
@@ -118,13 +128,14 @@ def _call(x, kernel, *, stride, pads, dilation, groups, otherwise):
     "kernel": kernels,
     "output": maps,
     "window": window,
+    "fusions": {"ops": ["BIAS"] * len(bias) + ["RELU"] * relu},
   }
   return jax.ffi.ffi_call(
     TARGET,
     jax.ShapeDtypeStruct(shape, x.dtype),
     custom_call_api_version=2,
     legacy_backend_config=json.dumps({"onednn_conv_config": description}),
-  )(x, kernel)
+  )(x, kernel, *bias)
 
 
 def _shape(x, kernel, stride, pads, dilation):
@@ -135,7 +146,7 @@ def _shape(x, kernel, stride, pads, dilation):
   return (x[0], *size, kernel[3])
 
 
-def _lower(context, x, kernel, **fields):
+def _lower(context, *operands, **fields):
   module = context.module_context
   alone = getattr(module.axis_context, "num_devices", None) == 1
   exported = module.lowering_parameters.for_export
@@ -143,7 +154,7 @@ def _lower(context, x, kernel, **fields):
   whole = all(0 not in a.shape for a in (*context.avals_in, *context.avals_out))
   usable = available() and not cached() and alone and not exported and whole
   form = functools.partial(_call if usable else _otherwise, **fields)
-  return mlir.lower_fun(form, multiple_results=False)(context, x, kernel)
+  return mlir.lower_fun(form, multiple_results=False)(context, *operands)
 
 
 def _vectorized(arrays, axes, **fields):
@@ -152,7 +163,7 @@ def _vectorized(arrays, axes, **fields):
 
 _convolution.def_impl(_otherwise)
 _convolution.def_abstract_eval(
-  lambda x, kernel, *, stride, pads, dilation, **_: x.update(
+  lambda x, kernel, *_, stride, pads, dilation, **__: x.update(
     shape=_shape(x.shape, kernel.shape, stride, pads, dilation)
   )
 )
