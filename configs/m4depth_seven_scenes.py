@@ -13,9 +13,15 @@ Data: an excerpt of 7-Scenes RedKitchen (Shotton et al., CVPR 2013; Microsoft's
   jaxseg.data.prepare --dataset=seven_scenes --raw=RAW --data_dir=DATA. 180
   frames to train on, 50 in val, 50 in test, all of the same room: it measures
   interpolation. 108x144. Every fifth frame is compared, a third of a second
-  and some five centimetres apart; evaluated on all frames of a split but the
-  first five, 45.
-Hardware: two CPU cores; compiles for two minutes. Expected: Not yet measured.
+  and some seven centimetres apart, in test four; evaluated on all frames of a
+  split but the first five, 45.
+Hardware: two CPU cores; compiles for two minutes. Measured with seed 0 on one
+  core in some 40 minutes: val AbsRel 0.181, delta1 0.682 (0.370, 0.201, 0.185,
+  0.181 after 300, 600, 900 and 1200 steps), test 0.374, 0.339. The single-image
+  rival is better on the same frames (val 0.084, test 0.210): all frames are of
+  one room, which it knows by heart, while parallax is some 5 pixels here and in
+  test 2.5, of which a quarter of one is 5 to 10% of the depth, and 1200 steps
+  are few for a network that learns from 220,000 in the paper.
 """
 
 from jaxseg import defaults
