@@ -103,43 +103,23 @@ class Conv(nn.Module):
   dtype: str = "float32"
 
   @nn.compact
-  def __call__(
-    self,
-    x: Array,
-    *,
-    gain: Array | None = None,
-    shift: Array | None = None,
-    relu: bool = False,
-  ) -> Array:
-    """(b, h, w, c) -> (b, h', w', features).
-
-    Args:
-      x: the maps.
-      gain: (features,), multiplies what comes out.
-      shift: (features,), added after that; `relu` cuts off below 0 after that.
-        All three cost no pass over the maps.
-    """
+  def __call__(self, x: Array) -> Array:
+    """(b, h, w, c) -> (b, h', w', features)."""
     groups = self.groups or x.shape[-1]
     shape = (self.kernel, self.kernel, x.shape[-1] // groups, self.features)
     kernel = self.param("kernel", self.kernel_init, shape)
-    bias = None
-    if self.use_bias:
-      bias = self.param("bias", nn.initializers.zeros, (self.features,))
-    if gain is not None:
-      kernel = kernel * gain
-      bias = None if bias is None else bias * gain
-    if shift is not None:
-      bias = shift if bias is None else bias + shift
-    return conv_ops.conv2d(
+    x = conv_ops.conv2d(
       x.astype(self.dtype),
       kernel,
       stride=self.stride,
       padding=pads(self.padding, self.kernel, self.dilation),
       dilation=self.dilation,
       groups=groups,
-      bias=bias,
-      relu=relu,
     )
+    if self.use_bias:
+      bias = self.param("bias", nn.initializers.zeros, (self.features,))
+      x = x + bias.astype(x.dtype)
+    return x
 
 
 class ConvTranspose(nn.Module):
@@ -195,23 +175,13 @@ class BatchNorm(nn.Module):
   dtype: str = "float32"
 
   @nn.compact
-  def _all(self, channels: int):
-    """The two running statistics, scale and bias."""
-    mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,))
-    var = self.variable("batch_stats", "var", jnp.ones, (channels,))
-    scale = self.param("scale", nn.initializers.ones, (channels,))
-    bias = self.param("bias", nn.initializers.zeros, (channels,))
-    return mean, var, scale, bias
-
-  def affine(self, channels: int) -> tuple[Array, Array]:
-    """(gain, shift) that the running statistics come to, (c,) float32."""
-    mean, var, scale, bias = self._all(channels)
-    gain = lax.rsqrt(var.value + self.epsilon) * scale
-    return gain, bias - mean.value * gain
-
   def __call__(self, x: Array, *, running: bool) -> Array:
     """(b, h, w, c); `running` takes the running statistics and leaves them."""
-    mean, var, scale, bias = self._all(x.shape[-1])
+    shape = x.shape[-1:]
+    mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
+    var = self.variable("batch_stats", "var", jnp.ones, shape)
+    scale = self.param("scale", nn.initializers.ones, shape)
+    bias = self.param("bias", nn.initializers.zeros, shape)
     if running:
       gain = lax.rsqrt(var.value + self.epsilon) * scale
       return ((x - mean.value) * gain + bias).astype(self.dtype)
@@ -290,7 +260,7 @@ class ConvNormAct(nn.Module):
   @nn.compact
   def __call__(self, x: Array, *, train: bool) -> Array:
     """(b, h, w, c) -> (b, h', w', features)."""
-    conv = Conv(
+    x = Conv(
       self.features,
       self.kernel,
       stride=self.stride,
@@ -300,17 +270,9 @@ class ConvNormAct(nn.Module):
       use_bias=self.use_bias,
       dtype=self.dtype,
       name="conv",
-    )
-    running = self.norm == "batch" and (self.frozen or not train)
-    if running and jnp.dtype(self.dtype) == jnp.float32:
-      # Running statistics are an affine map: the kernel takes it in.
-      norm = BatchNorm(self.momentum, self.epsilon, self.dtype, name="norm")
-      gain, shift = norm.affine(self.features)
-      relu = self.act == "relu"
-      x = conv(x, gain=gain, shift=shift, relu=relu)
-      return x if relu else ACTIVATIONS[self.act](x)
+    )(x)
     x = normalize(
-      conv(x),
+      x,
       self.norm,
       train=train,
       dtype=self.dtype,

@@ -33,8 +33,6 @@ def conv2d(
   padding: int | str | tuple[tuple[int, int], tuple[int, int]] = 0,
   dilation: int | tuple[int, int] = 1,
   groups: int = 1,
-  bias: Array | None = None,
-  relu: bool = False,
 ) -> Array:
   """Convolution (correlation, as everywhere in this field).
 
@@ -46,19 +44,14 @@ def conv2d(
       ((top, bottom), (left, right)).
     dilation: distance of the taps, one number or (rows, columns).
     groups: output channel j reads the inputs of group j * groups // out.
-    bias: (out,), added to every pixel.
-    relu: nothing below 0.
 
   Returns:
     (b, h', w', out) in the dtype of `x`.
   """
   stride, dilation = _pair(stride), _pair(dilation)
   kernel = kernel.astype(x.dtype)
-  bias = None if bias is None else bias.astype(x.dtype)
   pads = _explicit(x.shape[1:3], kernel.shape[:2], stride, padding, dilation)
-  return fastconv.convolve(
-    x, kernel, stride, pads, dilation, groups, bias, relu
-  )
+  return fastconv.convolve(x, kernel, stride, pads, dilation, groups)
 
 
 def _explicit(

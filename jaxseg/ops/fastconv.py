@@ -20,7 +20,6 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxseg.ops import depthwise, onednn
-from jaxseg.ops.batch_norm import channel_sums
 
 Array = jax.Array
 Pair = tuple[int, int]
@@ -71,14 +70,7 @@ def kind(
 
 
 def convolve(
-  x: Array,
-  kernel: Array,
-  stride: Pair,
-  pads: Pads,
-  dilation: Pair,
-  groups: int,
-  bias: Array | None = None,
-  relu: bool = False,
+  x: Array, kernel: Array, stride: Pair, pads: Pads, dilation: Pair, groups: int
 ) -> Array:
   """Convolution, (b, h, w, in) by (kh, kw, in / groups, out).
 
@@ -89,10 +81,8 @@ def convolve(
     pads: zeros ((top, bottom), (left, right)).
     dilation: (rows, columns).
     groups: output channel j reads the inputs of group j * groups // out.
-    bias: (out,), added.
-    relu: nothing below 0.
   """
-  return _convolve(x, kernel, bias, stride, pads, dilation, groups, relu)
+  return _convolve(x, kernel, stride, pads, dilation, groups)
 
 
 def _grouped(x, kernel, stride, pads, dilation, groups):
@@ -210,44 +200,32 @@ FORMS = {
 }
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5, 6, 7))
-def _convolve(x, kernel, bias, stride, pads, dilation, groups, relu):
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
+def _convolve(x, kernel, stride, pads, dilation, groups):
   rest = (stride, pads, dilation, groups)
   form = kind(x, kernel, stride, dilation, groups)
 
-  def fast(x, kernel, *bias):
+  def fast(x, kernel):
     if form == "pointwise":
-      return _finish(_pointwise(x, kernel, stride, pads), *bias, relu=relu)
-    return onednn.convolve(x, kernel, *rest, FORMS[form], *bias, relu=relu)
+      return _pointwise(x, kernel, stride, pads)
+    return onednn.convolve(x, kernel, *rest, FORMS[form])
 
-  def other(x, kernel, *bias):
-    return _finish(plain(x, kernel, *rest), *bias, relu=relu)
+  def other(x, kernel):
+    return plain(x, kernel, *rest)
 
-  biases = () if bias is None else (bias,)
-  return lax.platform_dependent(x, kernel, *biases, cpu=fast, default=other)
-
-
-def _finish(y, bias=None, *, relu):
-  """What comes after the sums."""
-  y = y if bias is None else y + bias
-  return jax.nn.relu(y) if relu else y
+  return lax.platform_dependent(x, kernel, cpu=fast, default=other)
 
 
-def _forward(x, kernel, bias, stride, pads, dilation, groups, relu):
-  y = _convolve(x, kernel, bias, stride, pads, dilation, groups, relu)
-  return y, (x, kernel, bias, y if relu else None)
+def _forward(x, kernel, stride, pads, dilation, groups):
+  y = _convolve(x, kernel, stride, pads, dilation, groups)
+  return y, (x, kernel)
 
 
-def _backward(stride, pads, dilation, groups, relu, saved, dy):
+def _backward(stride, pads, dilation, groups, saved, dy):
   rest = (stride, pads, dilation, groups)
 
-  x, kernel, bias, y = saved
+  x, kernel = saved
   form = kind(x, kernel, stride, dilation, groups)
-  if relu:
-    dy = jnp.where(y > 0, dy, 0)
-  dbias = None
-  if bias is not None:
-    dbias = channel_sums(dy.astype(jnp.float32)).astype(bias.dtype)
 
   def fast(x, kernel, dy):
     if form == "pointwise":
@@ -272,8 +250,7 @@ def _backward(stride, pads, dilation, groups, relu, saved, dy):
   def other(x, kernel, dy):
     return jax.vjp(lambda x, k: plain(x, k, *rest), x, kernel)[1](dy)
 
-  dx, dk = lax.platform_dependent(x, kernel, dy, cpu=fast, default=other)
-  return dx, dk, dbias
+  return lax.platform_dependent(*saved, dy, cpu=fast, default=other)
 
 
 _convolve.defvjp(_forward, _backward)

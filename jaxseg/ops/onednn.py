@@ -65,8 +65,6 @@ def convolve(
   dilation: Pair,
   groups: int,
   otherwise: Callable[..., Array],
-  bias: Array | None = None,
-  relu: bool = False,
 ) -> Array:
   """Convolution, (b, h, w, in) by (kh, kw, in / groups, out).
 
@@ -77,10 +75,8 @@ def convolve(
     pads: zeros ((top, bottom), (left, right)).
     dilation: (rows, columns).
     groups: output channel j reads the inputs of group j * groups // out.
-    otherwise: the same convolution, of the arguments down to here, by other
-      means; what the program has where oneDNN cannot be had. Hashable.
-    bias: (out,), added.
-    relu: nothing below 0. Both cost no pass over the output.
+    otherwise: the same convolution, with these arguments, by other means; what
+      the program has where oneDNN cannot be had. Hashable.
 
   Has no derivative: whoever calls it has one.
   """
@@ -90,26 +86,20 @@ def convolve(
     "dilation": tuple(dilation),
     "groups": groups,
     "otherwise": otherwise,
-    "relu": relu,
   }
-  operands = (x, kernel) if bias is None else (x, kernel, bias)
   if x.dtype != jnp.float32 or min(map(min, pads)) < 0:
-    return _otherwise(*operands, **fields)
-  return _convolution.bind(*operands, **fields)
+    return _otherwise(x, kernel, **fields)
+  return _convolution.bind(x, kernel, **fields)
 
 
 _convolution = Primitive("onednn_convolution")
 
 
-def _otherwise(
-  x, kernel, *bias, stride, pads, dilation, groups, otherwise, relu
-):
-  y = otherwise(x, kernel, stride, pads, dilation, groups)
-  y = y + bias[0] if bias else y
-  return jax.nn.relu(y) if relu else y
+def _otherwise(x, kernel, *, stride, pads, dilation, groups, otherwise):
+  return otherwise(x, kernel, stride, pads, dilation, groups)
 
 
-def _call(x, kernel, *bias, stride, pads, dilation, groups, otherwise, relu):
+def _call(x, kernel, *, stride, pads, dilation, groups, otherwise):
   del otherwise
   shape = _shape(x.shape, kernel.shape, stride, pads, dilation)
   maps = {"data": {"batch_dim": 0, "feature_dim": 3, "spatial_dims": [1, 2]}}
@@ -128,14 +118,13 @@ def _call(x, kernel, *bias, stride, pads, dilation, groups, otherwise, relu):
     "kernel": kernels,
     "output": maps,
     "window": window,
-    "fusions": {"ops": ["BIAS"] * len(bias) + ["RELU"] * relu},
   }
   return jax.ffi.ffi_call(
     TARGET,
     jax.ShapeDtypeStruct(shape, x.dtype),
     custom_call_api_version=2,
     legacy_backend_config=json.dumps({"onednn_conv_config": description}),
-  )(x, kernel, *bias)
+  )(x, kernel)
 
 
 def _shape(x, kernel, stride, pads, dilation):
@@ -146,7 +135,7 @@ def _shape(x, kernel, stride, pads, dilation):
   return (x[0], *size, kernel[3])
 
 
-def _lower(context, *operands, **fields):
+def _lower(context, x, kernel, **fields):
   module = context.module_context
   alone = getattr(module.axis_context, "num_devices", None) == 1
   exported = module.lowering_parameters.for_export
@@ -154,7 +143,7 @@ def _lower(context, *operands, **fields):
   whole = all(0 not in a.shape for a in (*context.avals_in, *context.avals_out))
   usable = available() and not cached() and alone and not exported and whole
   form = functools.partial(_call if usable else _otherwise, **fields)
-  return mlir.lower_fun(form, multiple_results=False)(context, *operands)
+  return mlir.lower_fun(form, multiple_results=False)(context, x, kernel)
 
 
 def _vectorized(arrays, axes, **fields):
@@ -163,7 +152,7 @@ def _vectorized(arrays, axes, **fields):
 
 _convolution.def_impl(_otherwise)
 _convolution.def_abstract_eval(
-  lambda x, kernel, *_, stride, pads, dilation, **__: x.update(
+  lambda x, kernel, *, stride, pads, dilation, **_: x.update(
     shape=_shape(x.shape, kernel.shape, stride, pads, dilation)
   )
 )
