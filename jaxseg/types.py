@@ -163,6 +163,39 @@ class Task(Protocol):
     ...
 
 
+class Application(Protocol):
+  """What the answers of a task are good for; a frozen dataclass.
+
+  The task trains and predicts; its application reads the predictions. It adds
+  metrics to an evaluation, and to predicted files an answer of its own. Not in
+  the exported artifact, which is the task's.
+  """
+
+  def of(self, task: Task) -> Task:
+    """The task, asked to predict what the application reads.
+
+    Raises UserError where it cannot.
+    """
+    ...
+
+  def answer(self, pred: Mapping[str, Any]) -> dict[str, Any]:
+    """On the host, of one picture at its own size: the prediction and more.
+
+    What is a dict is a document, which is written as JSON.
+    """
+    ...
+
+  def render(
+    self, image: Any, pred: Mapping[str, Any], pictures: Mapping[str, Any]
+  ) -> dict[str, Any]:
+    """Pictures of the answer, from those of the task's prediction."""
+    ...
+
+  def metrics(self) -> dict[str, Metric]:
+    """Of predictions of batches, beside the task's."""
+    ...
+
+
 def canonical(batch: Batch) -> dict[str, Any]:
   """A batch as it travels -> as BATCH_KEYS has it; runs under jit.
 

@@ -25,6 +25,7 @@ FLOORS = {
   "analysis": 1,
   "models": 2,
   "tasks": 2,
+  "applications": 2,
   "state": 3,
   "optim": 3,
   "mesh": 3,
