@@ -26,7 +26,8 @@ def get_config() -> ConfigDict:
 
   c.data = ConfigDict()
   c.data.name = "scenes"  # scenes, pets, camvid, cityscapes, faces,
-  # lsp, folder, scenes_clips, seven_scenes, midair, kitti_depth
+  # lsp, folder, scenes_clips, seven_scenes, midair, kitti_depth,
+  # dubai_aerial, semantic_drone
   c.data.data_dir = config_dict.placeholder(str)  # TFDS directory
   c.data.size = (128, 128)  # (h, w) that the network works at
   c.data.batch_size = 16  # global
