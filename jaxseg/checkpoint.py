@@ -45,6 +45,7 @@ FREE_KEYS = (
   "checkpoint.",
   "eval.",
   "inference.",
+  "application.",
   "export.",
   "predict.",
   "data.data_dir",

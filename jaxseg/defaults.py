@@ -104,6 +104,23 @@ def get_config() -> ConfigDict:
   c.task.reduction = config_dict.placeholder(str)  # mean, sum (per image)
   c.task.normalization = config_dict.placeholder(str)  # weights, pixels
 
+  # What the answers are good for, beside the task's own measures and pictures.
+  c.application = ConfigDict()
+  c.application.name = config_dict.placeholder(str)  # landing; None: nothing
+  # landing: where a drone may land, for semantic classes.
+  c.application.safe = config_dict.placeholder(tuple)  # names of classes
+  # (('person', 5.0), ...): metres to keep from classes that are not safe.
+  c.application.margins = config_dict.placeholder(tuple)
+  c.application.min_radius_m = config_dict.placeholder(float)  # of a disc
+  c.application.count = config_dict.placeholder(int)  # of discs, at most
+  # Of a camera that looks straight down: metres above ground, and focal length
+  # in pixels of the images; or metres per pixel.
+  c.application.altitude_m = config_dict.placeholder(float)
+  c.application.focal_px = config_dict.placeholder(float)
+  c.application.metres_per_pixel = config_dict.placeholder(float)
+  # Largest probability of unsafe classes in a disc; None: the labels decide.
+  c.application.max_risk = config_dict.placeholder(float)
+
   c.model = ConfigDict()
   # A published network (jaxseg.models.MODELS), or with `encoder.name` a
   # decoder of the kit: unet, linknet, fpn, pspnet, deeplabv3, deeplabv3plus.

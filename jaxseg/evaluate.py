@@ -25,7 +25,7 @@ def make_eval_step(experiment: Experiment) -> Callable[..., Any]:
   Compiled once; the last is {'image': uint8} where the task alters the image,
   else {}.
   """
-  task, metrics = experiment.task, experiment.task.metrics()
+  task, metrics = experiment.task, experiment.metrics()
 
   def step(variables, states, batch):
     batch = answer.prepared(task, canonical(batch))
@@ -51,7 +51,7 @@ class Evaluator:
     self._experiment = experiment
     self._console = console
     self._step = make_eval_step(experiment)
-    self._metrics = experiment.task.metrics()
+    self._metrics = experiment.metrics()
 
   def __call__(
     self, state: State, split: str

@@ -197,7 +197,11 @@ def predict(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
         f"{built.task.name!r} reads single images: leave it unset."
       )
   run = native_predict(config, built)
-  options = {"task": built.task, "console": console}
+  options = {
+    "task": built.task,
+    "application": built.application,
+    "console": console,
+  }
 
   def one(image):
     return run(variables, image)

@@ -74,31 +74,31 @@ class Landing:
     known = f"the classes are {', '.join(self.classes)}"
     for one in self.safe:
       if one not in self.classes:
-        raise UserError(f"application.safe names {one!r}: {known}.")
+        raise UserError(f"config.application.safe names {one!r}: {known}.")
     if not self.safe:
       raise UserError(
-        f"application.safe is empty, and a drone lands nowhere: {known}."
+        f"config.application.safe is empty, and a drone lands nowhere: {known}."
       )
     for one, metres in self.margins:
       if one not in self.classes or one in self.safe:
         raise UserError(
-          f"application.margins names {one!r}: expected a class that is not "
-          f"among the safe ones ({', '.join(self.safe)}); {known}."
+          f"config.application.margins names {one!r}: expected a class that is "
+          f"not among the safe ones ({', '.join(self.safe)}); {known}."
         )
       if not 0 <= metres < float("inf"):
         raise UserError(
-          f"application.margins: {metres} m from {one!r}: expected a number "
-          "of metres, at least 0."
+          f"config.application.margins: {metres} m from {one!r}: expected a "
+          "number of metres, at least 0."
         )
     if not 0 < self.min_radius_m < float("inf") or self.count < 1:
       raise UserError(
-        f"application.min_radius_m = {self.min_radius_m}, count = "
+        f"config.application.min_radius_m = {self.min_radius_m}, count = "
         f"{self.count}: expected metres above 0, and at least one disc."
       )
     if self.max_risk is not None and not 0 <= self.max_risk < 1:
       raise UserError(
-        f"application.max_risk = {self.max_risk}: expected a probability in "
-        "[0, 1), such as 0.1."
+        f"config.application.max_risk = {self.max_risk}: expected a "
+        "probability in [0, 1), such as 0.1."
       )
     object.__setattr__(self, "metres_per_pixel", self._scale())
 
@@ -112,7 +112,7 @@ class Landing:
     elif all(given):
       return discs.metres_per_pixel(*view)
     raise UserError(
-      f"application.altitude_m = {self.altitude_m}, focal_px = "
+      f"config.application.altitude_m = {self.altitude_m}, focal_px = "
       f"{self.focal_px}, metres_per_pixel = {self.metres_per_pixel}: expected "
       "the first two, or the last alone, above 0."
     )
@@ -206,7 +206,7 @@ class Landing:
       raise UserError(
         f"probabilities have shape {p.shape}: expected (h, w, "
         f"{len(self.classes)}), one channel for each class, for "
-        "application.max_risk is set."
+        "config.application.max_risk is set."
       )
     groups = [p[..., list(ids)].sum(-1) for _, ids in self.kinds]
     return self._document({"probability": np.stack(groups, -1)})
@@ -216,7 +216,8 @@ class Landing:
     if label.ndim != 2 or not np.issubdtype(label.dtype, np.integer):
       raise UserError(
         f"labels of {label.dtype} {label.shape} were given: expected whole "
-        "numbers (h, w); probabilities go with application.max_risk."
+        "numbers (h, w); probabilities go with "
+        "config.application.max_risk."
       )
     wrong = (label < 0) | (label >= len(self.classes)) & (label != IGNORE)
     if wrong.any():
