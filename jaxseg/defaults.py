@@ -90,6 +90,10 @@ def get_config() -> ConfigDict:
   c.task.prior = config_dict.placeholder(str)
   c.task.uniform = config_dict.placeholder(float)  # the paper's lambda
   c.task.skip_grey = config_dict.placeholder(bool)  # grey pictures do not train
+  # clicks:
+  c.task.click_map = config_dict.placeholder(str)  # distance, disc
+  c.task.click_reach = config_dict.placeholder(float)  # pixels
+  c.task.clicks = config_dict.placeholder(int)  # most in an evaluation
   # Of each class's probability before the argmax; to be chosen on val.
   c.task.decision_weights = config_dict.placeholder(tuple)
   # keypoints:
@@ -279,6 +283,7 @@ def get_config() -> ConfigDict:
   # Networks of clips stream one folder of frames, in the order of their names.
   c.predict.camera = ""  # camera.json; "": in the folder or above it
   c.predict.poses = ""  # poses.csv; likewise
+  c.predict.clicks = ""  # task clicks: a JSON file, see jaxseg/clicked.py
   c.predict.out = ""  # folder; '': WORKDIR/predictions
 
   c.export = ConfigDict()

@@ -29,7 +29,9 @@ def make_eval_step(experiment: Experiment) -> Callable[..., Any]:
 
   def step(variables, states, batch):
     batch = answer.prepared(task, canonical(batch))
-    pred = experiment.predict(variables, *task.inputs(batch))
+    pred = answer.answered(
+      task, lambda b: experiment.predict(variables, *task.inputs(b)), batch
+    )
     states = {
       name: metric.update(states[name], pred, batch)
       for name, metric in metrics.items()

@@ -249,6 +249,23 @@ def skeleton(
   return picture
 
 
+def clicks(picture: np.ndarray, made: np.ndarray) -> np.ndarray:
+  """Dots where somebody clicked, on the object and beside it.
+
+  Args:
+    picture: uint8 (h, w, 3).
+    made: (n, 3) row, column, and 1 (green), -1 (red) or 0 (no click).
+  """
+  picture = np.ascontiguousarray(picture).copy()
+  radius = max(1, round(min(picture.shape[:2]) / 80))
+  for row, column, sign in np.asarray(made).tolist():
+    if sign:
+      at, color = (column, row), MIDDLE if sign > 0 else WRONG
+      cv2.circle(picture, at, radius + 1, (255, 255, 255), -1)
+      cv2.circle(picture, at, radius, color, -1)
+  return picture
+
+
 def discs(
   picture: np.ndarray,
   places: Sequence[tuple[float, float, float]],

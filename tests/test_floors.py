@@ -47,6 +47,7 @@ FLOORS = {
   "summary": 4,
   "defaults": 5,
   "clips": 5,
+  "clicked": 5,
   "naming": 5,
   "networks": 5,
   "assignment": 5,
@@ -80,6 +81,7 @@ RESERVED = {
   "ml_collections": {
     "main",
     "build",
+    "clicked",
     "clips",
     "defaults",
     "assignment",
