@@ -55,6 +55,7 @@ FREE_KEYS = (
   "data.split_dir",
   "data.eval",
   "task.decision_weights",
+  "task.clicks",
 )
 
 
