@@ -174,4 +174,7 @@ def evaluate(
   title = f"{split}, {experiment.splits[split].examples} images, step {step}"
   table = writers.class_table(title, result)
   console.print(table or writers.scalar_table(title, result))
+  if table and experiment.application is not None:
+    name = experiment.application.name
+    console.print(writers.scalar_table(name, writers.beside_classes(result)))
   return result

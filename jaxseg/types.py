@@ -169,7 +169,7 @@ class Task(Protocol):
 
 
 class Application(Protocol):
-  """What the answers of a task are good for; a frozen dataclass.
+  """What the answers of a task are good for; a frozen dataclass with a `name`.
 
   The task trains and predicts; its application reads the predictions. It adds
   metrics to an evaluation, and to predicted files an answer of its own. Not in

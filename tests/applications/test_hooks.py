@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from jaxseg import assignment, build, evaluate, predict
+from jaxseg import assignment, build, evaluate, predict, writers
 from jaxseg.applications import landing
 from jaxseg.data import images
 from jaxseg.state import State
@@ -99,6 +99,13 @@ def test_evaluation_counts_how_safe_the_discs_are(monkeypatch):
   assert result["landing_discs"] == discs
   assert result["discs_safe"] == pytest.approx(safe / discs)
   assert result["landing_images"] == 5
+  rest = writers.beside_classes(result)  # is printed, below the classes
+  assert (
+    rest.keys()
+    == built.application.metrics()["landing"]
+    .result(built.application.metrics()["landing"].init())
+    .keys()
+  )
 
 
 def test_files_get_a_document_and_circles(tmp_path):
