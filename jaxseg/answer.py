@@ -48,6 +48,20 @@ def prepared(task: Task, batch: Batch) -> Batch:
   return task.prepare(batch, jax.random.key(0))
 
 
+def answered(
+  task: Task, ask: Callable[[Batch], Mapping[str, Array]], batch: Batch
+) -> dict[str, Array]:
+  """What evaluation judges: one answer, or what a task `converse`s to.
+
+  Args:
+    task: see types.Task.
+    ask: prepared batch -> the network's answer.
+    batch: prepared.
+  """
+  converse = getattr(task, "converse", None)
+  return converse(ask, batch) if converse else dict(ask(batch))
+
+
 def shown(task: Task, batch: Batch) -> Array | None:
   """uint8 (b, h, w, 3) that the network sees of a prepared batch.
 

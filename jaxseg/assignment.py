@@ -1,4 +1,5 @@
-"""The task of a config: what is predicted, by which losses, judged how."""
+"""The task of a config: what is predicted, by which losses, judged how; and
+the application: what for."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from jaxseg.applications import APPLICATIONS
 from jaxseg.data import colors
 from jaxseg.data.spec import points_of
 from jaxseg.naming import construct, given, lookup
@@ -22,6 +24,7 @@ CROSS_ENTROPY_KEYS = (
 )
 MULTI_KEYS = ("tasks", "weights", "weighting")
 TASKS_KEY = "config.task.tasks"
+RESIZES = ("resize", "random_scale", "person")  # change metres per pixel
 
 
 def parse_losses(
@@ -77,6 +80,52 @@ def make_task(config: ConfigDict, spec: Any) -> Any:
   if config.task.name == "multi":
     return _several(kwargs, spec)
   return _one(config.task.name, kwargs, spec)
+
+
+def make_application(config: ConfigDict, spec: Any, *, evaluated: bool) -> Any:
+  """The application of config.application; None where none is named.
+
+  Args:
+    config: all keys.
+    spec: of the data set: its classes are what the application reads.
+    evaluated: False where nothing is measured on config.data.eval.
+
+  Raises:
+    UserError: a name or an option that is not known, values that cannot be.
+  """
+  section = config.application
+  kwargs = given(section)
+  if section.name is None:
+    if kwargs:
+      raise UserError(
+        f"config.application.{next(iter(kwargs))} is set and "
+        "config.application.name is not: name one of "
+        f"{', '.join(APPLICATIONS)}."
+      )
+    return None
+  factory = lookup(APPLICATIONS, section.name, "config.application.name")
+  steps = config.data.eval.split("|")
+  if evaluated and any(s.strip().startswith(RESIZES) for s in steps):
+    raise UserError(
+      f"config.application.name = {section.name!r} measures metres on images "
+      f"of their own scale, and config.data.eval = {config.data.eval!r} "
+      "changes it: use 'pad', with a config.data.size that holds every image."
+    )
+  if "margins" in kwargs:
+    try:
+      kwargs["margins"] = tuple(
+        (str(one), float(metres)) for one, metres in kwargs["margins"]
+      )
+    except (TypeError, ValueError) as e:
+      raise UserError(
+        f"config.application.margins = {kwargs['margins']}: expected pairs of "
+        "a class and metres, such as (('person', 5.0),)."
+      ) from e
+  if "safe" in kwargs:
+    safe = kwargs["safe"]
+    kwargs["safe"] = (safe,) if isinstance(safe, str) else tuple(safe)
+  fixed = {"classes": tuple(spec.classes)}
+  return construct(factory, kwargs, fixed, "application")
 
 
 def _one(name: str, kwargs: dict[str, Any], spec: Any) -> Any:

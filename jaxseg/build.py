@@ -173,6 +173,8 @@ def experiment(config: ConfigDict, with_data: bool = True) -> Experiment:
   _check_positive(config)
   spec = dataset(config)
   task = assignment.make_task(config, spec)
+  application = assignment.make_application(config, spec, evaluated=with_data)
+  task = application.of(task) if application else task
   model = networks.make_model(config, task)
   size = image_size(config)
   if with_data:
@@ -266,6 +268,7 @@ def experiment(config: ConfigDict, with_data: bool = True) -> Experiment:
     best=best_metric(config, task),
     tensorboard=config.tensorboard,
     size=size,
+    application=application,
   )
 
 

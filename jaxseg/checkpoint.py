@@ -45,6 +45,7 @@ FREE_KEYS = (
   "checkpoint.",
   "eval.",
   "inference.",
+  "application.",
   "export.",
   "predict.",
   "data.data_dir",
@@ -54,6 +55,7 @@ FREE_KEYS = (
   "data.split_dir",
   "data.eval",
   "task.decision_weights",
+  "task.clicks",
 )
 
 

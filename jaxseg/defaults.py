@@ -26,7 +26,8 @@ def get_config() -> ConfigDict:
 
   c.data = ConfigDict()
   c.data.name = "scenes"  # scenes, pets, camvid, cityscapes, faces,
-  # lsp, folder, scenes_clips, seven_scenes, midair, kitti_depth
+  # lsp, folder, scenes_clips, seven_scenes, midair, kitti_depth,
+  # dubai_aerial, semantic_drone
   c.data.data_dir = config_dict.placeholder(str)  # TFDS directory
   c.data.size = (128, 128)  # (h, w) that the network works at
   c.data.batch_size = 16  # global
@@ -89,6 +90,10 @@ def get_config() -> ConfigDict:
   c.task.prior = config_dict.placeholder(str)
   c.task.uniform = config_dict.placeholder(float)  # the paper's lambda
   c.task.skip_grey = config_dict.placeholder(bool)  # grey pictures do not train
+  # clicks:
+  c.task.click_map = config_dict.placeholder(str)  # distance, disc
+  c.task.click_reach = config_dict.placeholder(float)  # pixels
+  c.task.clicks = config_dict.placeholder(int)  # most in an evaluation
   # Of each class's probability before the argmax; to be chosen on val.
   c.task.decision_weights = config_dict.placeholder(tuple)
   # keypoints:
@@ -102,6 +107,23 @@ def get_config() -> ConfigDict:
   c.task.class_weights = config_dict.placeholder(tuple)  # one per class
   c.task.reduction = config_dict.placeholder(str)  # mean, sum (per image)
   c.task.normalization = config_dict.placeholder(str)  # weights, pixels
+
+  # What the answers are good for, beside the task's own measures and pictures.
+  c.application = ConfigDict()
+  c.application.name = config_dict.placeholder(str)  # landing; None: nothing
+  # landing: where a drone may land, for semantic classes.
+  c.application.safe = config_dict.placeholder(tuple)  # names of classes
+  # (('person', 5.0), ...): metres to keep from classes that are not safe.
+  c.application.margins = config_dict.placeholder(tuple)
+  c.application.min_radius_m = config_dict.placeholder(float)  # of a disc
+  c.application.count = config_dict.placeholder(int)  # of discs, at most
+  # Of a camera that looks straight down: metres above ground, and focal length
+  # in pixels of the images; or metres per pixel.
+  c.application.altitude_m = config_dict.placeholder(float)
+  c.application.focal_px = config_dict.placeholder(float)
+  c.application.metres_per_pixel = config_dict.placeholder(float)
+  # Largest probability of unsafe classes in a disc; None: the labels decide.
+  c.application.max_risk = config_dict.placeholder(float)
 
   c.model = ConfigDict()
   # A published network (jaxseg.models.MODELS), or with `encoder.name` a
@@ -261,6 +283,7 @@ def get_config() -> ConfigDict:
   # Networks of clips stream one folder of frames, in the order of their names.
   c.predict.camera = ""  # camera.json; "": in the folder or above it
   c.predict.poses = ""  # poses.csv; likewise
+  c.predict.clicks = ""  # task clicks: a JSON file, see jaxseg/clicked.py
   c.predict.out = ""  # folder; '': WORKDIR/predictions
 
   c.export = ConfigDict()

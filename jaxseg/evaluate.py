@@ -25,11 +25,13 @@ def make_eval_step(experiment: Experiment) -> Callable[..., Any]:
   Compiled once; the last is {'image': uint8} where the task alters the image,
   else {}.
   """
-  task, metrics = experiment.task, experiment.task.metrics()
+  task, metrics = experiment.task, experiment.metrics()
 
   def step(variables, states, batch):
     batch = answer.prepared(task, canonical(batch))
-    pred = experiment.predict(variables, *task.inputs(batch))
+    pred = answer.answered(
+      task, lambda b: experiment.predict(variables, *task.inputs(b)), batch
+    )
     states = {
       name: metric.update(states[name], pred, batch)
       for name, metric in metrics.items()
@@ -51,7 +53,7 @@ class Evaluator:
     self._experiment = experiment
     self._console = console
     self._step = make_eval_step(experiment)
-    self._metrics = experiment.task.metrics()
+    self._metrics = experiment.metrics()
 
   def __call__(
     self, state: State, split: str
@@ -172,4 +174,7 @@ def evaluate(
   title = f"{split}, {experiment.splits[split].examples} images, step {step}"
   table = writers.class_table(title, result)
   console.print(table or writers.scalar_table(title, result))
+  if table and experiment.application is not None:
+    name = experiment.application.name
+    console.print(writers.scalar_table(name, writers.beside_classes(result)))
   return result

@@ -17,6 +17,7 @@ from jax.sharding import Mesh
 from jaxseg import answer, compiling
 from jaxseg import mesh as mesh_lib
 from jaxseg.state import State, create_state
+from jaxseg.types import Metric
 
 HostBatch = dict[str, np.ndarray]
 
@@ -67,6 +68,7 @@ class Experiment:
     best: (metric, 'min' or 'max').
     tensorboard: write event files.
     size: (h, w) that the network works at.
+    application: types.Application of the task's answers, or None.
   """
 
   config: dict[str, Any]
@@ -94,6 +96,12 @@ class Experiment:
   best: tuple[str, str]
   tensorboard: bool
   size: tuple[int, int]
+  application: Any = None
+
+  def metrics(self) -> dict[str, Metric]:
+    """Those of the task, and of what its answers are used for."""
+    own = self.task.metrics()
+    return own if self.application is None else own | self.application.metrics()
 
   @property
   def epoch_steps(self) -> float:

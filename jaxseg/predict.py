@@ -9,6 +9,7 @@ writes, so memory holds a few images however many there are. For an input
                        millimetres, 0 where nothing is known
   image   a/cat.png    RGB
   others  a/cat_KEY.npy (keypoints: (1, k, 3), x, y in pixels, score)
+  discs   a/cat_discs.json, and other documents of an application
   and     a/cat_overlay.jpg, a/cat_depth.jpg, a/cat_normal.jpg ...: pictures
 """
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import json
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -94,6 +96,7 @@ def predict_items(
   out_dir: str | os.PathLike,
   *,
   task: Any = None,
+  application: Any = None,
   console: Console | None = None,
   render: Render | None = None,
   sheet: int = 12,
@@ -108,6 +111,7 @@ def predict_items(
     out_dir: folder of the results, made if missing.
     task: its `palette` and `classes`, if any, colour and name class ids (the
       VOC colours by default), its `bones` and `flip_pairs` join keypoints.
+    application: types.Application that goes on from what `predict` says.
     console: for the progress bar and warnings.
     render: (image, prediction) -> {name: picture}; `pictures` by default.
     sheet: how many inputs `contact_sheet.jpg` shows; 0 writes none.
@@ -147,6 +151,12 @@ def predict_items(
         e.add_note(f"while predicting {item.where or item.name}")
         raise
       drawn = draw(image, pred)
+      if application is not None:
+        try:
+          pred = application.answer(pred)
+        except UserError as e:
+          raise UserError(f"{item.where or item.name}: {e}") from e
+        drawn = application.render(image, pred, drawn)
       titled = drawn
       if len(drawn) == 1:
         titled = {TITLES.get(k, k): picture for k, picture in drawn.items()}
@@ -289,6 +299,9 @@ def _write(
         _save(f"{target}.png", viz.to_bytes(value))
       elif key == "depth_mm":
         _save(f"{target}.png", value)
+      elif isinstance(value, dict):
+        text = json.dumps(value, indent=2) + "\n"
+        pathlib.Path(f"{target}_{key}.json").write_text(text)
       elif key == "depth":
         np.save(f"{target}.npy", value.astype(np.float32))
       else:

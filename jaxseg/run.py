@@ -21,6 +21,7 @@ from jaxseg import (
   answer,
   build,
   checkpoint,
+  clicked,
   clips,
   inference,
   interrupt,
@@ -207,7 +208,22 @@ def predict(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
         f"{built.task.name!r} reads single images: leave it unset."
       )
   run = native_predict(config, built)
-  options = {"task": built.task, "console": console}
+  if hasattr(built.task, "converse"):
+    done = clicked.predict(
+      config, built, run, variables, patterns, out, console
+    )
+    console.print(f"{done} object(s) in {out}.")
+    return 0
+  if config.predict.clicks:
+    raise UserError(
+      f"config.predict.clicks is read by the task 'clicks', and this is "
+      f"{built.task.name!r}: leave it unset."
+    )
+  options = {
+    "task": built.task,
+    "application": built.application,
+    "console": console,
+  }
 
   def one(image):
     return run(variables, image)
@@ -295,6 +311,12 @@ def export(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
     raise UserError(
       f"--mode=export writes networks that read an image, and this one reads "
       f"{', '.join(reads)}: use --mode=predict, which streams."
+    )
+  if hasattr(built.task, "converse"):
+    raise UserError(
+      f"--mode=export writes networks that read an image, and that of the task "
+      f"{built.task.name!r} reads clicks as well: use --mode=predict with "
+      "--config.predict.clicks."
     )
   state = trained(config, built, workdir, console)
   size = tuple(config.export.size or built.size)

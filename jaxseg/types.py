@@ -24,6 +24,8 @@ IGNORE = 255  # the label of a pixel that neither trains nor counts
 # camera and motion have an axis of time, t, behind b.
 BATCH_KEYS: dict[str, tuple[str, str, str]] = {
   "image": ("float32", "(b, h, w, 3)", "RGB in [0, 1]"),
+  "guided": ("float32", "(b, h, w, 5)", "image and maps of clicks, in [0, 1]"),
+  "target": ("int32", "(b, h, w)", "1 = the object to cut out; 255 = ignore"),
   "noisy": ("float32", "(b, h, w, 3)", "image with noise, as a task made it"),
   "ab": ("float32", "(b, h, w, 2)", "colours in Lab, as a task made them"),
   "label": ("int32", "(b, h, w)", "class id; 255 = ignore"),
@@ -105,6 +107,8 @@ class Task(Protocol):
   evaluation calls it too, with one key. A task may also have
     compose(pred, image): the answer, from what `predict` said and the picture
       (b, h, w, 3) that the network saw; for answers that need the picture.
+    converse(ask, batch): the answer in evaluation, for tasks that go on from
+      what the network said; ask(batch) is its answer. Runs under jit.
     alters = True: the network sees another picture than the data set's.
     coarse = True: heads may be smaller than the image, down to one vector:
       `loss` makes truth and answer meet, and `compose` enlarges the answer.
@@ -113,7 +117,8 @@ class Task(Protocol):
     blended = 'probability' where it classifies, 'value' where it regresses.
     reads: the batch keys that `inputs` takes, in the order of the network's
       arguments, where that is more than the image; then also
-    blank(size): a batch of one example of that size with these keys.
+    blank(size): a batch of one example of that size with these keys; also for
+      tasks whose network sees more than three channels.
   """
 
   @property
@@ -160,6 +165,39 @@ class Task(Protocol):
 
   def render(self, batch: Batch, pred: Mapping[str, Any]) -> dict[str, Any]:
     """Pictures for people: name -> uint8 (b, h, w, 3), NumPy."""
+    ...
+
+
+class Application(Protocol):
+  """What the answers of a task are good for; a frozen dataclass with a `name`.
+
+  The task trains and predicts; its application reads the predictions. It adds
+  metrics to an evaluation, and to predicted files an answer of its own. Not in
+  the exported artifact, which is the task's.
+  """
+
+  def of(self, task: Task) -> Task:
+    """The task, asked to predict what the application reads.
+
+    Raises UserError where it cannot.
+    """
+    ...
+
+  def answer(self, pred: Mapping[str, Any]) -> dict[str, Any]:
+    """On the host, of one picture at its own size: the prediction and more.
+
+    What is a dict is a document, which is written as JSON.
+    """
+    ...
+
+  def render(
+    self, image: Any, pred: Mapping[str, Any], pictures: Mapping[str, Any]
+  ) -> dict[str, Any]:
+    """Pictures of the answer, from those of the task's prediction."""
+    ...
+
+  def metrics(self) -> dict[str, Metric]:
+    """Of predictions of batches, beside the task's."""
     ...
 
 

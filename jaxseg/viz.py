@@ -1,4 +1,4 @@
-"""Pictures for people: colours, overlays, depth, normals, errors, skeletons.
+"""Pictures for people: colours, overlays, depth, errors, skeletons, discs.
 
 Everything is NumPy and uint8 RGB (h, w, 3); labels are integer (h, w), and a
 palette is a sequence of RGB colours in [0, 255] whose position is the class
@@ -20,6 +20,7 @@ Palette = Sequence[Sequence[int]] | np.ndarray
 HATCH = ((214, 214, 206), (168, 168, 160))
 WRONG = (235, 40, 40)
 INVALID = (58, 58, 62)  # no depth, no normal
+BEST, OTHER = (120, 255, 120), (255, 255, 255)  # discs
 RIGHT, LEFT, MIDDLE = (255, 140, 40), (60, 170, 255), (120, 230, 120)
 
 
@@ -245,6 +246,54 @@ def skeleton(
         cv2.line(picture, at[a], at[b], color, max(1, radius // 2))
     for i in np.flatnonzero(drawn):
       cv2.circle(picture, at[i], radius, side.get(i, MIDDLE), -1)
+  return picture
+
+
+def clicks(picture: np.ndarray, made: np.ndarray) -> np.ndarray:
+  """Dots where somebody clicked, on the object and beside it.
+
+  Args:
+    picture: uint8 (h, w, 3).
+    made: (n, 3) row, column, and 1 (green), -1 (red) or 0 (no click).
+  """
+  picture = np.ascontiguousarray(picture).copy()
+  radius = max(1, round(min(picture.shape[:2]) / 80))
+  for row, column, sign in np.asarray(made).tolist():
+    if sign:
+      at, color = (column, row), MIDDLE if sign > 0 else WRONG
+      cv2.circle(picture, at, radius + 1, (255, 255, 255), -1)
+      cv2.circle(picture, at, radius, color, -1)
+  return picture
+
+
+def discs(
+  picture: np.ndarray,
+  places: Sequence[tuple[float, float, float]],
+  texts: Sequence[str] = (),
+) -> np.ndarray:
+  """Circles with their centres and a text each; the first is the best.
+
+  Args:
+    picture: uint8 (h, w, 3).
+    places: (row, column, radius) in pixels, best first.
+    texts: of each, in ASCII.
+  """
+  picture = np.ascontiguousarray(picture).copy()
+  line = max(1, round(min(picture.shape[:2]) / 240))
+  size = max(0.35, min(picture.shape[:2]) / 1100)
+  for i, (row, column, radius) in reversed(list(enumerate(places))):
+    at = (round(column), round(row))
+    color, width = (BEST, 2 * line) if i == 0 else (OTHER, line)
+    cv2.circle(picture, at, round(radius), (0, 0, 0), width + 2, cv2.LINE_AA)
+    cv2.circle(picture, at, round(radius), color, width, cv2.LINE_AA)
+    cv2.circle(picture, at, line, color, -1)
+    if i < len(texts):
+      (w, h), _ = cv2.getTextSize(texts[i], 0, size, 1)
+      # Inside the picture, whatever the disc is.
+      left = min(max(at[0] - w // 2, 0), max(picture.shape[1] - w, 0))
+      foot = (left, min(at[1] + 2 * h, picture.shape[0] - 2))
+      for ink, thick in (((0, 0, 0), 3), (color, 1)):
+        cv2.putText(picture, texts[i], foot, 0, size, ink, thick, cv2.LINE_AA)
   return picture
 
 

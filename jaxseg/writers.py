@@ -231,6 +231,12 @@ def class_table(title: str, result: Mapping[str, float]) -> Table | None:
   return table
 
 
+def beside_classes(result: Mapping[str, float]) -> dict[str, float]:
+  """What `class_table` does not show of a result."""
+  shown = ("miou", "mean_accuracy", "dice", "pixel_accuracy", "fw_iou")
+  return {k: v for k, v in result.items() if "/" not in k and k not in shown}
+
+
 def scalar_table(title: str, result: Mapping[str, float]) -> Table:
   """name, value."""
   table = Table(title=title, title_justify="left")

@@ -177,9 +177,12 @@ class Miniature:
     rng = np.random.default_rng(index)
     image = rng.integers(0, 256, (40, 48, 3), np.uint8)
     mask = rng.choice(self.ids, (40, 48)).astype(np.uint8)
+    things = np.zeros((40, 48), np.uint8)
+    things[5:20, 8:30] = 1
     fields = {
       "image": cv2.imencode(".png", image)[1].tobytes(),
       "label": cv2.imencode(".png", mask)[1].tobytes(),
+      "instance": cv2.imencode(".png", things)[1].tobytes(),
       "depth": rng.uniform(1, 20, (40, 48)).astype(np.float32),
       "normal": np.full((40, 48, 3), [0, 0.6, -0.8], np.float32),
       "keypoints": rng.uniform(1, 39, (1, self.points, 3)).astype(np.float32),
@@ -231,7 +234,8 @@ def test_counts_and_header(path, variant, miniatures, request):
   config.accumulate = 1
   built = build.experiment(config)
   # A published network keeps its own decoder; see networks.make_model.
-  assert isinstance(built.model, kit.EncoderDecoder) == ("lite0" in path.stem)
+  on_kit = "lite0" in path.stem or path.stem == "drone_landing"
+  assert isinstance(built.model, kit.EncoderDecoder) == on_kit
   params = built.abstract_state().params
   header = path.read_text().split('"""')[1]
   case = request.node.callspec.id
@@ -366,9 +370,10 @@ def test_every_default_key_is_read_somewhere():
   """No dead keys: each name of defaults.py stands in the code that builds."""
   code = "".join(
     (ROOT / "jaxseg" / name).read_text()
-    for name in ("build.py", "clips.py", "run.py")
+    for name in ("build.py", "clicked.py", "clips.py", "run.py")
   )
-  whole = {"optim", "inference", "model", "task"}  # read as a section
+  # Read as a section.
+  whole = {"application", "optim", "inference", "model", "task"}
   dead = []
   for key, value in defaults.get_config().items():
     if key in whole:

@@ -25,6 +25,7 @@ FLOORS = {
   "analysis": 1,
   "models": 2,
   "tasks": 2,
+  "applications": 2,
   "state": 3,
   "optim": 3,
   "mesh": 3,
@@ -46,6 +47,7 @@ FLOORS = {
   "summary": 4,
   "defaults": 5,
   "clips": 5,
+  "clicked": 5,
   "naming": 5,
   "networks": 5,
   "assignment": 5,
@@ -79,6 +81,7 @@ RESERVED = {
   "ml_collections": {
     "main",
     "build",
+    "clicked",
     "clips",
     "defaults",
     "assignment",

@@ -202,3 +202,17 @@ def test_a_line_leads_from_each_seen_point_to_its_prediction():
   assert picture[5, 5].tolist() == list(viz.MIDDLE)
   assert (picture[5, 8:15] == viz.WRONG).all()
   assert not picture[15:].any()  # nobody sees the second point
+
+
+def test_discs_are_drawn_where_they_are():
+  picture = np.full((60, 80, 3), 90, np.uint8)
+  drawn = viz.discs(picture, [(20, 30, 12.0), (45, 60, 8.0)], ("1: 3 m",))
+  assert (picture == 90).all()  # drawn on a copy
+  assert tuple(drawn[20, 30]) == viz.BEST
+  assert tuple(drawn[45, 60]) == viz.OTHER
+  y, x = np.mgrid[:60, :80]
+  away = np.hypot(y - 45, x - 60)
+  changed = (drawn != picture).any(-1)
+  assert changed[abs(away - 8) < 0.7].all()  # the circle
+  assert not changed[(away > 2) & (away < 4)].any()  # and nothing inside
+  assert not changed[:4, 60:].any()

@@ -8,6 +8,8 @@
   --dataset=seven_scenes --raw=DIR       from the raw folder
   --dataset=midair --raw=DIR             from the raw folder
   --dataset=kitti_depth --raw=DIR        from the raw folder
+  --dataset=dubai_aerial --raw=DIR       from the raw folder
+  --dataset=semantic_drone --raw=DIR     from the raw folder
   --dataset=cityscapes --raw=DIR         from the folder with the zip files
   --data_dir=DIR                         where the records go (TFDS directory)
   --convert_from=DIR                     from a TFDS directory with tfrecord

@@ -19,11 +19,13 @@ import tensorflow_datasets as tfds
 from jaxseg.data import folder as folder_lib
 from jaxseg.data import sequences
 from jaxseg.data.builders import camvid as camvid_builder
+from jaxseg.data.builders import dubai_aerial as dubai_builder
 from jaxseg.data.builders import faces as faces_builder
 from jaxseg.data.builders import kitti_depth as kitti_builder
 from jaxseg.data.builders import lsp as lsp_builder
 from jaxseg.data.builders import midair as midair_builder
 from jaxseg.data.builders import scenes as scenes_builder
+from jaxseg.data.builders import semantic_drone as drone_builder
 from jaxseg.data.builders import seven_scenes as seven_scenes_builder
 from jaxseg.data.spec import DatasetSpec
 from jaxseg.types import UserError
@@ -36,6 +38,8 @@ OWN_BUILDERS = {
   "jaxseg_lsp": lsp_builder.JaxsegLsp,
   "jaxseg_kitti_depth": kitti_builder.JaxsegKittiDepth,
   "jaxseg_midair": midair_builder.JaxsegMidair,
+  "jaxseg_dubai_aerial": dubai_builder.JaxsegDubaiAerial,
+  "jaxseg_semantic_drone": drone_builder.JaxsegSemanticDrone,
   "jaxseg_seven_scenes": seven_scenes_builder.JaxsegSevenScenes,
 }
 # Features that are compressed images in the records.

@@ -12,7 +12,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from jaxseg.data import scenes
+from jaxseg.data import drone_classes, scenes
 from jaxseg.data.points import FACE_68, LSP_14, PointSpec
 from jaxseg.types import IGNORE, UserError
 
@@ -247,6 +247,49 @@ CAMVID = DatasetSpec(
   "'image mask' per line.",
 )
 
+# Humans in the Loop, Mohammed Bin Rashid Space Centre (2020, CC0 1.0). The
+# split is not theirs: it parts the eight tiles that the images are cut from.
+DUBAI_AERIAL = DatasetSpec(
+  name="dubai_aerial",
+  tfds_name="jaxseg_dubai_aerial",
+  version="1.0.0",
+  classes=("building", "land", "road", "vegetation", "water"),
+  palette=(
+    (60, 16, 152),
+    (132, 41, 246),
+    (110, 193, 228),
+    (254, 221, 58),
+    (226, 169, 41),
+  ),
+  splits={"train": "train", "val": "val"},
+  sizes={"train": 54, "val": 18},
+  features={"image": "image", "label": "label"},
+  label_table={**{i: i for i in range(5)}, 5: IGNORE},
+  raw="the folder with images, masks, suggested_train.txt and "
+  "suggested_val.txt",
+  advice="Semantic segmentation of aerial imagery (Dubai) by Humans in the "
+  "Loop: images/NAME.jpg, masks/NAME.png with ids 0-4 and 5 = unlabelled, and "
+  "two lists of names.",
+)
+
+# Graz University of Technology (2019). Of its 24 classes 'unlabeled' (0) and
+# 'conflicting' (23) are ignored.
+SEMANTIC_DRONE = DatasetSpec(
+  name="semantic_drone",
+  tfds_name="jaxseg_semantic_drone",
+  version="1.0.0",
+  classes=tuple(name for name, _ in drone_classes.CLASSES[1:-1]),
+  palette=tuple(color for _, color in drone_classes.CLASSES[1:-1]),
+  splits={"train": "train", "val": "val", "test": "test"},
+  sizes={"train": 320, "val": 40, "test": 40},
+  features={"image": "image", "label": "label"},
+  label_table={0: IGNORE, **{i + 1: i for i in range(22)}, 23: IGNORE},
+  raw="the folder with training_set, or with original_images and "
+  "RGB_color_image_masks",
+  advice="Semantic Drone Dataset, from dronedataset.icg.tugraz.at: 400 images "
+  "and their colour masks.",
+)
+
 # 68 points on frames of YouTube Faces (Wolf, Hassner, Maoz, CVPR 2011), as the
 # Udacity Computer Vision Nanodegree published them (P1_Facial_Keypoints). The
 # published test images show the people of the training images: the split here
@@ -367,6 +410,8 @@ DATASETS: dict[str, DatasetSpec] = {
     PETS,
     CITYSCAPES,
     CAMVID,
+    DUBAI_AERIAL,
+    SEMANTIC_DRONE,
     FACES,
     LSP,
     SEVEN_SCENES,

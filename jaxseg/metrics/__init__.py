@@ -6,6 +6,7 @@ from jaxseg.metrics.depth import depth
 from jaxseg.metrics.image import image
 from jaxseg.metrics.keypoints import nme, oks, pck
 from jaxseg.metrics.normals import normals
+from jaxseg.metrics.number_of_clicks import number_of_clicks
 from jaxseg.metrics.partition import partition
 from jaxseg.metrics.surface import surfaces
 
@@ -16,6 +17,7 @@ __all__ = [
   "image",
   "nme",
   "normals",
+  "number_of_clicks",
   "oks",
   "partition",
   "pck",

@@ -1,5 +1,6 @@
 """Tasks: what varies from one kind of dense prediction to another."""
 
+from jaxseg.tasks.clicks import Clicks
 from jaxseg.tasks.colorization import Colorization
 from jaxseg.tasks.denoising import Denoising
 from jaxseg.tasks.depth import Depth
@@ -22,6 +23,7 @@ TASKS = {
   "denoising": Denoising,
   "colorization": Colorization,
   "keypoints": Keypoints,
+  "clicks": Clicks,
   "multi": Multi,
   "video_depth": VideoDepth,
 }

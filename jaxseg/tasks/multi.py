@@ -68,7 +68,7 @@ class Multi:
       )
     owners: dict[str, str] = {}
     for name, part in self.parts:
-      for trait in ("alters", "compose", "coarse", "reads"):
+      for trait in ("alters", "compose", "coarse", "reads", "converse"):
         if getattr(part, trait, False):
           raise UserError(
             f"config.task.tasks: {name} lets the network see another picture "

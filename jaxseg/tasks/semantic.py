@@ -35,6 +35,8 @@ class Semantic:
     aux_weight: weight of auxiliary heads.
     decision_weights: of the probability of each class before the argmax; to
       be chosen on validation images. None: all equal.
+    groups: ids of classes whose probabilities together `predict` tells beside
+      the label, 'probability'; for applications. (): none.
   """
 
   classes: tuple[str, ...]
@@ -44,6 +46,7 @@ class Semantic:
   )
   aux_weight: float = 0.4
   decision_weights: tuple[float, ...] | None = None
+  groups: tuple[tuple[int, ...], ...] = ()
 
   name = "semantic"
   best = ("miou", "max")
@@ -92,11 +95,19 @@ class Semantic:
     return terms
 
   def predict(self, out: Outputs) -> dict[str, Array]:
-    """label int32 (b, h, w) from logits (b, h, w, K)."""
+    """label int32 (b, h, w) from logits (b, h, w, K); see `groups`.
+
+    probability float32 (b, h, w, groups) is not moved by `decision_weights`.
+    """
     logits = out["logits"]
+    more = {}
+    if self.groups:
+      share = jax.nn.softmax(logits.astype(jnp.float32), -1)
+      parts = [share[..., list(ids)].sum(-1) for ids in self.groups]
+      more = {"probability": jnp.stack(parts, -1)}
     if self.decision_weights is not None:
       logits += jnp.log(jnp.asarray(self.decision_weights, logits.dtype))
-    return {"label": jnp.argmax(logits, -1).astype(jnp.int32)}
+    return {"label": jnp.argmax(logits, -1).astype(jnp.int32), **more}
 
   def to_mean(self, out: Outputs) -> dict[str, Array]:
     """Probabilities: what views of one pixel are averaged in."""
