@@ -23,6 +23,7 @@ FLOORS = {
   "sheets": 1.5,  # of the pictures that viz makes
   "data": 1,
   "analysis": 1,
+  "methods": 2,
   "models": 2,
   "tasks": 2,
   "state": 3,
@@ -44,6 +45,7 @@ FLOORS = {
   "predict": 4,
   "export": 4,
   "summary": 4,
+  "judge": 4,
   "defaults": 5,
   "clips": 5,
   "naming": 5,
@@ -51,6 +53,7 @@ FLOORS = {
   "assignment": 5,
   "build": 5,
   "run": 5,
+  "unlearned": 5,
   "main": 6,
 }
 # Pairs on neighbouring floors that must not meet.
@@ -65,6 +68,9 @@ FORBIDDEN = {
   ("train", "models"),
   ("train", "tasks"),
   ("evaluate", "data"),
+  ("judge", "data"),
+  ("judge", "methods"),
+  ("methods", "data"),
   ("evaluate", "models"),
   ("evaluate", "tasks"),
   ("export", "data"),
@@ -85,6 +91,7 @@ RESERVED = {
     "naming",
     "networks",
     "run",
+    "unlearned",
   },
   "tensorflow_datasets": {"data"},
   "grain": {"data"},
