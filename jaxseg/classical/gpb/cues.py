@@ -134,7 +134,6 @@ def gradients(image: Array) -> Array:
   return jnp.stack(out)
 
 
-# Of mPb, in the order of NAMES: the published ones, see `weights`.
 def combine(cues: Array, weights: np.ndarray) -> Array:
   """Sum of (n, h, w, o) by weights (n,): (h, w, o)."""
   return jnp.tensordot(jnp.asarray(weights, jnp.float32), cues, 1)

@@ -56,9 +56,10 @@ def features(
   if upright:
     image = np.ascontiguousarray(np.rot90(image))
   local = cues.gradients(image)
-  mpb = np.asarray(cues.combine(local, weights.MPB)).max(-1)
+  strongest = np.asarray(cues.combine(local, weights.MPB)).max(-1)
   local = np.asarray(local)
-  far = spectral.spectral(weights.MPB_SCALE * mpb, shrink=shrink)
+  mpb = logistic(strongest, weights.MPB_OFFSET)
+  far = spectral.spectral(mpb, shrink=shrink)
   if upright:
     local, far = _back(local, 1), _back(far, 0)
   return local, far
@@ -78,10 +79,15 @@ def gpb(image: np.ndarray, *, shrink: bool = True) -> np.ndarray:
     image, shrink: see `features`.
   """
   local, far = features(image, shrink=shrink)
-  sums = np.tensordot(weights.LOCAL, local, 1)
-  sums += np.float32(weights.SPECTRAL) * far + np.float32(weights.OFFSET)
-  low = 1 / (1 + np.exp(-weights.OFFSET))  # where there is nothing at all
-  return np.maximum((1 / (1 + np.exp(-sums)) - low) / (1 - low), 0)
+  sums = np.tensordot(weights.GPB, local, 1)
+  return logistic(sums + np.float32(weights.SPECTRAL) * far, weights.OFFSET)
+
+
+def logistic(sums: np.ndarray, offset: float) -> np.ndarray:
+  """1 / (1 + exp(-(x + offset))), stretched so that x = 0 gives 0."""
+  low = np.float32(1 / (1 + np.exp(-offset)))
+  p = 1 / (1 + np.exp(-(sums + np.float32(offset))))
+  return np.clip((p - low) / (1 - low), 0, 1).astype(np.float32)
 
 
 @jax.jit
