@@ -70,11 +70,11 @@ def test_maps_of_another_size_are_refused():
 
 
 def test_mistakes_of_the_raw_folder(tmp_path):
-  with pytest.raises(UserError, match="none of train.txt"):
-    (tmp_path / "empty").mkdir()
-    prepare.prepare(
-      DATASETS["bsds500"], str(tmp_path / "d"), str(tmp_path / "empty")
-    )
+  raw = tmp_path / "raw"
+  raw.mkdir()
+  (raw / "notes.md").write_text("nothing else")
+  with pytest.raises(UserError, match=r"none of train\.txt"):
+    prepare.prepare(DATASETS["bsds500"], str(tmp_path / "d"), str(raw))
   path = tmp_path / "a.npz"
   with pytest.raises(UserError, match=r"a\.npz cannot be read"):
     bsds500.read_truth(path)

@@ -10,8 +10,9 @@ their oriented derivatives (Gaussian, deviation 1), each by 1 / sqrt(l).
 
 Differs from the paper: eigenvectors may be those of the picture at half its
 size, where a pixel has the largest mPb of its four (for speed: Arbelaez,
-Pont-Tuset et al., CVPR 2014, decimate the affinities instead); they are scaled
-to a deviation of 1 over the picture, so that sPb does not depend on its size.
+Pont-Tuset et al., CVPR 2014, decimate the affinities instead); each is scaled
+to a range of 1, so that one that sees a small thing alone does not outshine the
+others.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ def eigenvectors(
   """The smallest of (D - W) v = l D v but for the constant one.
 
   Returns:
-    l (count,), ascending, and v (n, count), mean 0 (by D) and deviation 1.
+    l (count,), ascending, and v (n, count), mean 0 (by D), largest minus
+    smallest 1.
   """
   degree = np.asarray(weights.sum(1)).ravel()
   root = 1 / np.sqrt(degree)
@@ -107,10 +109,9 @@ def eigenvectors(
     )
   order = np.argsort(-high)[1:]
   vectors = vectors[:, order] * root[:, None]
-  deviation = vectors.std(0)
-  return np.maximum(1 - high[order], 1e-8), vectors / np.where(
-    deviation > 0, deviation, 1
-  )
+  span = np.ptp(vectors, axis=0)
+  vectors = vectors / np.where(span > 0, span, 1)
+  return np.maximum(1 - high[order], 1e-8), vectors
 
 
 def derivatives(
