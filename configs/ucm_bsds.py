@@ -8,7 +8,7 @@ Command: python -m jaxseg.main --config=configs/ucm_bsds.py \
   and --mode=predict IMAGES. Nothing is trained.
 Data: BSDS500, val, 100 images; once: python -m jaxseg.data.prepare \
   --dataset=bsds500 --raw=RAW --data_dir=DATA
-Hardware: one CPU core. Expected: not yet measured.
+Hardware: one CPU core. Not yet measured.
 """
 
 from jaxseg import defaults
