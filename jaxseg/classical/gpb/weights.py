@@ -3,10 +3,10 @@
 Learned on pictures of BSDS500's train split by `python -m
 benchmarks.gpb_weights --every=25`, after six of them: of the pixels on ridges
 of the strongest orientation, 6,000 a picture, the truth is the share of people
-who drew a boundary within two pixels; weights are at least 0. mPb has the twelve
-local gradients, and the affinities are made of it. gPb has the same weights and
-sPb's: the regression itself gives sPb none, for it sees single pixels and not
-the regions that contours close; SPECTRAL is set by hand.
+who drew a boundary within two pixels; weights are at least 0. mPb has the
+twelve local gradients, and the affinities are made of it. gPb has the same
+weights and sPb's: the regression gives sPb none (why is not known: its tail is
+heavy), and yet hierarchies are better with it, so that SPECTRAL is set by hand.
 
 The weights that the paper publishes belong to gradients of another scale (mPb
 of ours would not exceed 0.16 with them), and make eigenvectors that see little.
