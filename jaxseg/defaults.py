@@ -25,7 +25,7 @@ def get_config() -> ConfigDict:
   c.audit = True  # look at the training labels, or depth, before step 1
 
   c.data = ConfigDict()
-  c.data.name = "scenes"  # scenes, pets, camvid, cityscapes, faces,
+  c.data.name = "scenes"  # scenes, pets, camvid, cityscapes, bsds500, faces,
   # lsp, folder, scenes_clips, seven_scenes, midair, kitti_depth,
   # dubai_aerial, semantic_drone
   c.data.data_dir = config_dict.placeholder(str)  # TFDS directory
@@ -124,6 +124,18 @@ def get_config() -> ConfigDict:
   c.application.metres_per_pixel = config_dict.placeholder(float)
   # Largest probability of unsafe classes in a disc; None: the labels decide.
   c.application.max_risk = config_dict.placeholder(float)
+
+  # A method without parameters, in the place of a network and a task: eval and
+  # predict read it, `data`, `eval` and `predict`, and nothing else.
+  c.method = ConfigDict()
+  c.method.name = config_dict.placeholder(str)  # jaxseg.methods.METHODS
+  c.method.segments = config_dict.placeholder(int)  # slic: about how many
+  c.method.compactness = config_dict.placeholder(float)  # slic, units of Lab
+  c.method.adaptive = config_dict.placeholder(bool)  # slic: SLICO
+  c.method.shrink = config_dict.placeholder(bool)  # gpb, ucm: eigenvectors at
+  # half the size
+  c.method.thresholds = config_dict.placeholder(int)  # gpb, ucm: in benchmarks
+  c.method.level = config_dict.placeholder(float)  # gpb, ucm: what is shown
 
   c.model = ConfigDict()
   # A published network (jaxseg.models.MODELS), or with `encoder.name` a

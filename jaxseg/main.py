@@ -128,7 +128,7 @@ def main(argv: list[str]) -> int:
     run.distributed(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
     config = _CONFIG.value
     _length(config, sys.argv)
-    return run.MODES[_MODE.value](config, _WORKDIR.value, argv[1:])
+    return run.start(_MODE.value, config, _WORKDIR.value, argv[1:])
   except UserError as e:
     return run.leave(_fail(str(e)))
   except KeyboardInterrupt:

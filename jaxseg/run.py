@@ -26,6 +26,7 @@ from jaxseg import (
   inference,
   interrupt,
   native,
+  unlearned,
   writers,
 )
 from jaxseg import evaluate as evaluate_lib
@@ -366,3 +367,13 @@ MODES = {
   "export": export,
   "summary": summary,
 }
+
+
+def start(
+  mode: str, config: ConfigDict, workdir: str, argv: Sequence[str] = ()
+) -> int:
+  """A mode, of a network or of a method without parameters."""
+  if config.method.name:
+    compilation_cache()
+    return unlearned.run(mode, config, workdir, argv)
+  return MODES[mode](config, workdir, argv)

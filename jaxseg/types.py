@@ -34,6 +34,8 @@ BATCH_KEYS: dict[str, tuple[str, str, str]] = {
   "normal": ("float32", "(b, h, w, 3)", "unit, camera frame; 0 = invalid"),
   "keypoints": ("float32", "(b, n, k, 3)", "x, y in pixels, visibility"),
   "area": ("float32", "(b, n)", "of each person, square pixels; for OKS"),
+  "regions": ("uint8", "(a, h, w)", "of one picture: region ids, by person"),
+  "boundaries": ("bool", "(a, h, w)", "of one picture, by person; thin"),
   "boxes": ("float32", "(b, n, 5)", "y0, x0, y1, x1 in pixels, class"),
   "camera": ("float32", "(b, 4)", "fx, fy, cx, cy in pixels"),
   "pose": ("float32", "(b, 4, 4)", "world from camera, metres"),

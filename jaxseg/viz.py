@@ -297,6 +297,28 @@ def discs(
   return picture
 
 
+def region_means(image: np.ndarray, segments: np.ndarray) -> np.ndarray:
+  """Each region in its mean colour: uint8 (h, w, 3).
+
+  Args:
+    image: uint8 (h, w, 3).
+    segments: integer (h, w), ids from 0 on.
+  """
+  flat = segments.ravel()
+  n = np.maximum(np.bincount(flat), 1)
+  planes = [
+    (np.bincount(flat, image[..., i].ravel()) / n)[segments] for i in range(3)
+  ]
+  return np.round(np.stack(planes, -1)).astype(np.uint8)
+
+
+def outline(image: np.ndarray, segments: np.ndarray) -> np.ndarray:
+  """The image with the borders of its regions: uint8 (h, w, 3)."""
+  picture = image.copy()
+  picture[_borders(segments)] = (255, 230, 40)
+  return picture
+
+
 def _borders(label: np.ndarray) -> np.ndarray:
   """Pixels whose right or lower neighbour has another label: bool (h, w)."""
   edge = np.zeros(label.shape, bool)

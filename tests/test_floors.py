@@ -23,6 +23,7 @@ FLOORS = {
   "sheets": 1.5,  # of the pictures that viz makes
   "data": 1,
   "analysis": 1,
+  "methods": 2,
   "models": 2,
   "tasks": 2,
   "applications": 2,
@@ -45,6 +46,7 @@ FLOORS = {
   "predict": 4,
   "export": 4,
   "summary": 4,
+  "judge": 4,
   "defaults": 5,
   "clips": 5,
   "clicked": 5,
@@ -53,6 +55,7 @@ FLOORS = {
   "assignment": 5,
   "build": 5,
   "run": 5,
+  "unlearned": 5,
   "main": 6,
 }
 # Pairs on neighbouring floors that must not meet.
@@ -67,6 +70,9 @@ FORBIDDEN = {
   ("train", "models"),
   ("train", "tasks"),
   ("evaluate", "data"),
+  ("judge", "data"),
+  ("judge", "methods"),
+  ("methods", "data"),
   ("evaluate", "models"),
   ("evaluate", "tasks"),
   ("export", "data"),
@@ -88,6 +94,7 @@ RESERVED = {
     "naming",
     "networks",
     "run",
+    "unlearned",
   },
   "tensorflow_datasets": {"data"},
   "grain": {"data"},

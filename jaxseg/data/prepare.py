@@ -3,6 +3,7 @@
   --dataset=scenes                       made on the spot
   --dataset=pets                         downloaded by TFDS
   --dataset=camvid --raw=DIR             from the raw folder
+  --dataset=bsds500 --raw=DIR            from the raw folder
   --dataset=faces --raw=DIR              from the raw folder
   --dataset=lsp --raw=DIR                from the raw folder
   --dataset=seven_scenes --raw=DIR       from the raw folder

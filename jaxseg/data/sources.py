@@ -18,6 +18,7 @@ import tensorflow_datasets as tfds
 
 from jaxseg.data import folder as folder_lib
 from jaxseg.data import sequences
+from jaxseg.data.builders import bsds500 as bsds500_builder
 from jaxseg.data.builders import camvid as camvid_builder
 from jaxseg.data.builders import dubai_aerial as dubai_builder
 from jaxseg.data.builders import faces as faces_builder
@@ -33,6 +34,7 @@ from jaxseg.types import UserError
 # Data sets that TFDS does not have, by TFDS name.
 OWN_BUILDERS = {
   "jaxseg_scenes": scenes_builder.JaxsegScenes,
+  "jaxseg_bsds500": bsds500_builder.JaxsegBsds500,
   "jaxseg_camvid": camvid_builder.JaxsegCamvid,
   "jaxseg_faces": faces_builder.JaxsegFaces,
   "jaxseg_lsp": lsp_builder.JaxsegLsp,
@@ -43,7 +45,7 @@ OWN_BUILDERS = {
   "jaxseg_seven_scenes": seven_scenes_builder.JaxsegSevenScenes,
 }
 # Features that are compressed images in the records.
-COMPRESSED = ("image", "label", "instance")
+COMPRESSED = ("image", "label", "instance", "regions", "boundaries")
 
 
 class Source(Protocol):

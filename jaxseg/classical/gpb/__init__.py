@@ -1,0 +1,1 @@
+"""gPb, the globalized probability of boundary, one cue per module."""
