@@ -10,9 +10,10 @@ from jaxseg.classical import partition
 def connect(labels: np.ndarray, smallest: float) -> np.ndarray:
   """int32 (h, w), ids 0 .. n - 1, every region connected (four neighbours).
 
-  Each piece of a region becomes a region. Those of fewer than `smallest` pixels
-  join, smallest first, the neighbour with which they share most border, one
-  that is large enough if there is, until all are or the picture is one region.
+  Each piece of a region of at least `smallest` pixels is a region (the largest
+  of all, if none is). In rounds the other pieces that touch regions join the
+  one with which they share most border, all of a round at once, until none is
+  left: scraps do not gather into regions of their own.
 
   Args:
     labels: (h, w) int, all covered.
@@ -21,32 +22,21 @@ def connect(labels: np.ndarray, smallest: float) -> np.ndarray:
   pieces = partition.components(partition.check_labels(labels))
   size = partition.sizes(pieces)
   pairs, length = partition.adjacency(pieces)
-  border: list[dict[int, int]] = [{} for _ in size]
-  for (i, j), n in zip(pairs.tolist(), length.tolist()):
-    border[i][j] = border[j][i] = n
-  parent = np.arange(len(size))
-
-  def root(i: int) -> int:
-    while parent[i] != i:
-      parent[i] = parent[parent[i]]
-      i = parent[i]
-    return int(i)
-
-  for i in np.argsort(size, kind="stable").tolist():
-    here = root(i)
-    while size[here] < smallest and border[here]:
-      # Small ones do not gather into a region of leftovers if they need not.
-      there = max(
-        border[here],
-        key=lambda k: (size[k] >= smallest, border[here][k], -k),
-      )
-      for k, n in border[here].items():
-        del border[k][here]
-        if k != there:
-          border[there][k] = border[k][there] = border[there].get(k, 0) + n
-      border[here] = {}
-      parent[here] = there
-      size[there] += size[here]
-      here = there
-  roots = np.array([root(i) for i in range(len(size))])
-  return partition.relabel(roots[pieces])
+  a, b = np.concatenate([pairs, pairs[:, ::-1]]).T
+  length = np.concatenate([length, length])
+  count = len(size)
+  region = np.where(size >= smallest, np.arange(count), -1)
+  if region.max() < 0:
+    region[size.argmax()] = size.argmax()
+  while (region < 0).any():
+    here = (region[a] < 0) & (region[b] >= 0)
+    key, which = np.unique(
+      a[here] * count + region[b[here]], return_inverse=True
+    )
+    border = np.bincount(which, length[here])  # of a piece with a region
+    piece, there = key // count, key % count
+    order = np.lexsort((-there, border, piece))  # of equals the first region
+    region[piece[order]] = there[order]  # the last of a piece has most border
+    rest = region[a] < 0
+    a, b, length = a[rest], b[rest], length[rest]
+  return partition.relabel(region[pieces])

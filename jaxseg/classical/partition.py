@@ -97,14 +97,18 @@ def relabel(labels: np.ndarray) -> np.ndarray:
   Negative ids stay uncovered and become -1.
   """
   labels = check_labels(labels, covered=False)
-  ids, first, inverse = np.unique(
-    labels, return_index=True, return_inverse=True
-  )
-  order = np.where(ids < 0, -1, first)
-  rank = np.empty(len(ids), np.int32)
-  rank[np.argsort(order, kind="stable")] = np.arange(len(ids))
-  rank = np.where(ids < 0, -1, rank - np.count_nonzero(ids < 0))
-  return rank[inverse].reshape(labels.shape).astype(np.int32)
+  flat, n = labels.ravel(), labels.size
+  if flat.max() >= 4 * n:  # ids that are far apart, close up first
+    ids, flat = np.unique(flat, return_inverse=True)
+    flat = np.where(ids < 0, -1, np.arange(len(ids)))[flat]
+  first = np.full(max(flat.max(), 0) + 1, n)
+  covered = np.flatnonzero(flat >= 0)[::-1]
+  first[flat[covered]] = covered  # of several the last is kept: the first pixel
+  order = np.argsort(first, kind="stable")
+  rank = np.empty(len(first), np.int32)
+  rank[order] = np.arange(len(first))
+  found = np.where(flat < 0, -1, rank[np.maximum(flat, 0)])
+  return found.reshape(labels.shape).astype(np.int32)
 
 
 def components(labels: np.ndarray, connectivity: int = 4) -> np.ndarray:
@@ -140,8 +144,15 @@ def adjacency(
   """
   labels = check_labels(labels)
   p, q = neighbours(labels.shape, connectivity)
-  ends = np.stack([labels.ravel()[p], labels.ravel()[q]], -1)
-  ends = np.sort(ends[ends[:, 0] != ends[:, 1]], -1)
+  a, b = labels.ravel()[p], labels.ravel()[q]
+  a, b = a[a != b], b[a != b]
+  n = int(labels.max()) + 1
+  if n < 2**31:  # pairs as one number each: sorted many times faster
+    key, length = np.unique(
+      np.minimum(a, b) * n + np.maximum(a, b), return_counts=True
+    )
+    return np.stack([key // n, key % n], -1), length
+  ends = np.sort(np.stack([a, b], -1), -1)
   pairs, length = np.unique(ends, axis=0, return_counts=True)
   return pairs.reshape(-1, 2), length
 

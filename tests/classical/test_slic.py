@@ -1,6 +1,5 @@
 """SLIC against itself written with loops, its identities, scikit-image's."""
 
-import jax
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -18,13 +17,14 @@ def picture(seed=0, shape=(23, 31)):
   return np.clip(0.5 + 1.5 * smooth, 0, 1).astype(np.float32)
 
 
+@pytest.mark.parametrize("seeded", [False, True])
 @pytest.mark.parametrize("adaptive", [False, True])
-def test_the_same_with_loops(adaptive):
+def test_the_same_with_loops(adaptive, seeded):
   image = picture(shape=(13, 17))
   lab = np.asarray(quick.jit(color.rgb_to_lab)(image), np.float64)
   grid = cells.grid(13, 17, 12)
   got, _ = quick.jit(
-    lambda x: slic.cluster(x, grid, rounds=4, adaptive=adaptive)
+    lambda x: slic.cluster(x, grid, rounds=4, adaptive=adaptive, seeded=seeded)
   )(lab)
   centres = np.asarray(quick.jit(lambda x: slic.seeds(x, grid))(lab), float)
   place = np.stack(np.mgrid[:13, :17], -1)
@@ -32,10 +32,14 @@ def test_the_same_with_loops(adaptive):
   m = np.full(grid.count, 10.0)
   labels = np.zeros((13, 17), int)
   worst = np.ones(grid.count)
-  for _ in range(4):
+  home = np.asarray(cells.start(grid))
+  if not seeded:
+    own = np.asarray(cells.start(grid))
+    centres = np.stack([joint[own == k].mean(0) for k in range(grid.count)])
+  for _ in range(4 if seeded else 3):
     for y in range(13):
       for x in range(17):
-        row, column = y * grid.rows // 13, x * grid.columns // 17
+        row, column = divmod(home[y, x], grid.columns)
         best = np.inf
         for k in range(grid.count):
           r, c = divmod(k, grid.columns)
@@ -87,23 +91,47 @@ def test_one_colour_gives_the_grid(adaptive):
   np.testing.assert_array_equal(got, want)
 
 
-@pytest.mark.parametrize(("adaptive", "share"), [(False, 0.12), (True, 0.05)])
-def test_nearly_as_many_as_scikit_image_has(adaptive, share):
-  """196 of the astronaut at half size, blurred with sigma 1.
+def both_counts(image, segments, adaptive=False, sigma=0):
+  """Superpixels of scikit-image and of ours; it stretches to [0, 1] first."""
+  image = (image - image.min()) / np.ptp(image)
+  theirs = segmentation.slic(
+    image, segments, sigma=sigma, start_label=0, slic_zero=adaptive
+  )
+  image = ndimage.gaussian_filter(image, (sigma, sigma, 0))
+  ours = slic.slic(image, segments, adaptive=adaptive, seeded=adaptive)
+  partition.validate(ours)
+  return len(np.unique(theirs)), ours.max() + 1, ours
 
-  Ours are 219, 12% more, and not within 5% as SLICO's are: see slic.py.
+
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_nearly_as_many_as_scikit_image_has(adaptive):
+  """196 of the astronaut at half size, blurred with sigma 1; ours within 5%.
+
+  SLICO comes near from the paper's seeds only: from means it makes 225, and
+  scikit-image 252.
   """
   image = data.astronaut()[::2, ::2] / 255.0
-  theirs = segmentation.slic(
-    image, 250, compactness=10, sigma=1, start_label=0, slic_zero=adaptive
-  )
-  blurred = ndimage.gaussian_filter(image, (1, 1, 0))
-  ours = slic.slic(blurred, 250, adaptive=adaptive)
-  partition.validate(ours)
-  count = len(np.unique(theirs))
-  assert adaptive or count == 196
-  assert abs(len(np.unique(ours)) - count) <= share * count
-  assert partition.sizes(ours).min() >= 0.5 * 256 * 256 / 256
+  theirs, count, labels = both_counts(image, 250, adaptive, sigma=1)
+  assert adaptive or theirs == 196
+  assert abs(count - theirs) <= 0.05 * theirs
+  assert partition.sizes(labels).min() >= 0.5 * 256 * 256 / 256
+
+
+TABLE = {  # of pictures at half size, 100, 200, 400 asked for: scikit-image's
+  "astronaut": (57, 127, 293),
+  "chelsea": (81, 167, 383),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize("column", range(3))
+def test_counts_on_pictures(name, column):
+  """Ours: 57, 131, 290 and 79, 165, 384."""
+  image = getattr(data, name)()[::2, ::2] / 255
+  theirs, count, _ = both_counts(image, (100, 200, 400)[column])
+  assert theirs == TABLE[name][column]
+  assert abs(count - theirs) <= 0.05 * theirs
 
 
 def test_superpixels_keep_to_colours():
@@ -177,6 +205,27 @@ def test_the_grid_has_about_as_many_cells_as_asked():
     area = np.bincount(np.asarray(cells.start(grid)).ravel())
     assert len(area) == grid.count
     assert area.min() > 0
-  index, there = jax.tree.map(np.asarray, cells.candidates(grid))
-  assert there[0].all()
-  np.testing.assert_array_equal(index[0], cells.start(grid))
+
+
+def test_pixels_by_cell_and_cells_around():
+  """`join` undoes `split`; `give` is the transpose of `near`."""
+  grid = cells.grid(23, 31, 12)
+  values = picture()
+  blocks, real = cells.split(values, grid)
+  assert real.sum() == 23 * 31
+  own = np.asarray(cells.start(grid)).reshape(23, 31)
+  ids = np.broadcast_to(
+    np.arange(grid.count).reshape(grid.rows, grid.columns, 1), real.shape
+  )
+  np.testing.assert_array_equal(cells.join(ids, grid), own)
+  back = cells.join(np.moveaxis(np.asarray(blocks), 2, 0), grid)
+  np.testing.assert_array_equal(np.moveaxis(back, 0, -1), values)
+  total = np.where(real[:, :, None], blocks, 0).sum((0, 1, 3))
+  np.testing.assert_allclose(total, values.sum((0, 1)), rtol=1e-5)
+  rng = np.random.default_rng(0)
+  a = rng.normal(size=(grid.rows, grid.columns, 2)).astype(np.float32)
+  b = rng.normal(size=(9, grid.rows, grid.columns, 2)).astype(np.float32)
+  left = (np.asarray(cells.near(a, 0.0)) * b).sum()
+  right = (a * np.asarray(cells.give(b))).sum()
+  np.testing.assert_allclose(left, right, rtol=1e-5)
+  np.testing.assert_array_equal(cells.near(a, 0.0)[0], a)
