@@ -36,29 +36,19 @@ from jaxseg import summary as summary_lib
 from jaxseg import train as train_lib
 from jaxseg.data import decode, geometry, prepare, sources, transforms
 from jaxseg.experiment import Experiment
-from jaxseg.ops import onednn
 from jaxseg.state import State
 from jaxseg.types import UserError
 
 CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
-LONG = 200  # steps that make up for a compilation
 
 
-def compilation_cache(steps: int = 0) -> None:
+def compilation_cache() -> None:
   """Compiled programs are kept on disk: the second start is quick.
 
   In $JAX_COMPILATION_CACHE_DIR, or ~/.cache/jaxseg. Set the variable to the
-  empty string to go without. A training of LONG steps or more on one CPU goes
-  without unless the variable is set: it computes with oneDNN's convolutions,
-  and programs with those cannot be kept (ops/onednn.py).
-
-  Args:
-    steps: of the training that follows, if one does.
+  empty string to go without.
   """
   default = os.path.expanduser("~/.cache/jaxseg/compiled")
-  alone = jax.default_backend() == "cpu" and jax.device_count() == 1
-  if steps >= LONG and alone and onednn.available():
-    default = ""
   folder = os.environ.get(CACHE_VARIABLE, default)
   if not folder:
     return
@@ -116,11 +106,11 @@ def leave(status: int) -> int:
 def train(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
   """--mode=train."""
   _no_arguments(argv)
+  compilation_cache()
   console = writers.make_console()
   writers.prepare_workdir(workdir)
   prepare.embedded(build.dataset(config), config.data.data_dir, console)
   built = build.experiment(config)
-  compilation_cache(built.steps)
   try:
     train_lib.train(built, workdir, console)
   except interrupt.Interrupted as e:

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxseg.ops import depthwise, onednn
+from jaxseg.ops import depthwise
 
 Array = jax.Array
 Pair = tuple[int, int]
@@ -82,6 +82,8 @@ def convolve(
     dilation: (rows, columns).
     groups: output channel j reads the inputs of group j * groups // out.
   """
+  if kind(x, kernel, stride, dilation, groups) == "plain":
+    return plain(x, kernel, stride, pads, dilation, groups)
   return _convolve(x, kernel, stride, pads, dilation, groups)
 
 
@@ -96,9 +98,8 @@ def _grouped(x, kernel, stride, pads, dilation, groups):
   return jnp.concatenate(parts, axis=-1)
 
 
-def _few(x, kernel, stride, pads, dilation, groups):
+def _few(x, kernel, stride, pads, dilation):
   """One term per tap and input channel, all in one loop over the outputs."""
-  del groups
   kh, kw, channels, _ = kernel.shape
   x = depthwise.pad(x, pads)
   # Pixels from the first to the last that one tap reads.
@@ -153,66 +154,42 @@ def _pointwise_gradients(x, kernel, dy, stride, pads):
   return dx, (rows.T @ columns).reshape(kernel.shape)
 
 
-def _narrowing_weights(x, dy, kernel, pads, dilation):
-  """The weight gradient from the other side.
+def _narrowing_gradients(x, kernel, dy, pads, dilation):
+  """XLA's input gradient, and its weight gradient from the other side.
 
   XLA convolves x by dy, examples as channels, and transposes x for that. Here
   dy, the smaller one, is convolved by x, which gives the taps in reverse.
   """
-  taps = lax.conv_general_dilated(
-    dy,
-    x,
-    dilation,
-    _around(kernel, pads, dilation),
-    dimension_numbers=("CHWN", "IHWO", "NHWC"),
-  )  # (out, kh, kw, in)
-  return taps[:, ::-1, ::-1].transpose(1, 2, 3, 0)
-
-
-def _around(kernel, pads, dilation):
-  """Zeros around the outputs of stride 1 where they are convolved back."""
-  return tuple(
+  one = (1, 1)
+  (dx,) = jax.vjp(lambda x: plain(x, kernel, one, pads, dilation, 1), x)[1](dy)
+  around = tuple(
     (d * (k - 1) - before, d * (k - 1) - after)
     for d, k, (before, after) in zip(dilation, kernel.shape, pads)
   )
-
-
-def _turned(kernel, groups):
-  """The kernel that takes outputs back: turned round, in and out exchanged."""
-  kh, kw, channels, outputs = kernel.shape
-  kernel = kernel[::-1, ::-1].reshape(kh, kw, channels, groups, -1)
-  kernel = kernel.transpose(0, 1, 4, 3, 2)  # (kh, kw, out / groups, groups, in)
-  return kernel.reshape(kh, kw, outputs // groups, channels * groups)
-
-
-def _depthwise(x, kernel, stride, pads, dilation, groups):
-  del groups
-  return depthwise.convolve(x, kernel, stride, pads, dilation)
-
-
-# What a CPU computes where it has no oneDNN; the arguments of `convolve`.
-FORMS = {
-  "plain": plain,
-  "narrowing": plain,
-  "few": _few,
-  "depthwise": _depthwise,
-  "grouped": _grouped,
-}
+  taps = lax.conv_general_dilated(
+    dy, x, dilation, around, dimension_numbers=("CHWN", "IHWO", "NHWC")
+  )  # (out, kh, kw, in)
+  return dx, taps[:, ::-1, ::-1].transpose(1, 2, 3, 0)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
 def _convolve(x, kernel, stride, pads, dilation, groups):
-  rest = (stride, pads, dilation, groups)
   form = kind(x, kernel, stride, dilation, groups)
 
   def fast(x, kernel):
     if form == "pointwise":
       return _pointwise(x, kernel, stride, pads)
-    return onednn.convolve(x, kernel, *rest, FORMS[form])
+    if form == "few":
+      return _few(x, kernel, stride, pads, dilation)
+    if form == "depthwise":
+      return depthwise.convolve(x, kernel, stride, pads, dilation)
+    return _grouped(x, kernel, stride, pads, dilation, groups)
 
   def other(x, kernel):
-    return plain(x, kernel, *rest)
+    return plain(x, kernel, stride, pads, dilation, groups)
 
+  if form == "narrowing":
+    return other(x, kernel)
   return lax.platform_dependent(x, kernel, cpu=fast, default=other)
 
 
@@ -228,28 +205,19 @@ def _backward(stride, pads, dilation, groups, saved, dy):
   form = kind(x, kernel, stride, dilation, groups)
 
   def fast(x, kernel, dy):
+    if form == "depthwise":
+      return depthwise.gradients(x, kernel, dy, stride, pads, dilation)
+    if form == "narrowing":
+      return _narrowing_gradients(x, kernel, dy, pads, dilation)
     if form == "pointwise":
       return _pointwise_gradients(x, kernel, dy, stride, pads)
-    if form == "depthwise":
-      dx, dk = depthwise.gradients(x, kernel, dy, stride, pads, dilation)
-    elif form == "grouped":
-      dx, dk = jax.vjp(lambda x, k: _grouped(x, k, *rest), x, kernel)[1](dy)
-    else:
-      dx, dk = other(x, kernel, dy)
-    if form == "narrowing":
-      dk = _narrowing_weights(x, dy, kernel, pads, dilation)
-    repeats = form == "depthwise" and x.shape[-1] != dy.shape[-1]
-    if stride == (1, 1) and not repeats:
-      # A convolution again; the dx above is then not compiled.
-      turned = _turned(kernel, groups)
-      around = _around(kernel, pads, dilation)
-      back = (stride, around, dilation, groups, FORMS[form])
-      dx = onednn.convolve(dy, turned, *back)
-    return dx, dk
+    return jax.vjp(lambda x, k: _grouped(x, k, *rest), x, kernel)[1](dy)
 
   def other(x, kernel, dy):
     return jax.vjp(lambda x, k: plain(x, k, *rest), x, kernel)[1](dy)
 
+  if form == "few":  # the gradients sum over many
+    return other(*saved, dy)
   return lax.platform_dependent(*saved, dy, cpu=fast, default=other)
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxseg.ops import conv, depthwise, fastconv, onednn
-from tests import quick
+from jaxseg.ops import conv, depthwise, fastconv
 
 # size, kernel, stride, padding, dilation, channels, groups, multiple
 CASES = {
@@ -88,16 +87,14 @@ def value_and_gradients(f, x, kernel):
   return y, *vjp(dy.astype(y.dtype))
 
 
-@pytest.mark.parametrize("form", ["small", "large", "oneDNN"])
+@pytest.mark.parametrize("small", [True, False], ids=["small", "large"])
 @pytest.mark.parametrize("case", CASES)
-def test_equals_the_plain_form(case, form, monkeypatch):
-  """Both forms of the weight gradient, whatever the size is; and oneDNN."""
-  if form == "large":
+def test_equals_the_plain_form(case, small, monkeypatch):
+  """Both forms of the weight gradient, whatever the size is."""
+  if not small:
     monkeypatch.setattr(depthwise, "_SMALL", 0)
-  if form != "oneDNN":
-    monkeypatch.setenv(onednn.VARIABLE, "0")
   x, kernel = arrays(case)
-  got, want = quick.jit(
+  got, want = jax.jit(
     lambda *a: (
       value_and_gradients(ours(case), *a),
       value_and_gradients(theirs(case), *a),
