@@ -9,6 +9,7 @@ import pytest
 from jax import lax
 
 from jaxseg.ops import conv, depthwise, fastconv
+from tests import quick
 
 # size, kernel, stride, padding, dilation, channels, groups, multiple
 CASES = {
@@ -94,7 +95,7 @@ def test_equals_the_plain_form(case, small, monkeypatch):
   if not small:
     monkeypatch.setattr(depthwise, "_SMALL", 0)
   x, kernel = arrays(case)
-  got, want = jax.jit(
+  got, want = quick.jit(
     lambda *a: (
       value_and_gradients(ours(case), *a),
       value_and_gradients(theirs(case), *a),
