@@ -40,20 +40,13 @@ CASES = [
   if path.stem not in UNLEARNED
   for name in getattr(module_of(path), "VARIANTS", (None,))
 ]
-# One of each kind: auxiliary heads, poly schedule, epochs, own folder, tasks.
-# The others run among the slow tests.
+# Auxiliary heads and the poly schedule, another task. The others run among the
+# slow tests.
 SOON = {
   "deeplabv3_resnet50_cityscapes",
-  "denoise_scenes",
-  "fcn8s_cityscapes",
   "unet_camvid",
-  "unet_folder",
-  "unet_pets",
   "unet_scenes",
   "unet_scenes_depth",
-  "unet_scenes_depth_bins",
-  "unet_scenes_depth_ordinal",
-  "unet_scenes_normals",
 }
 RUNS = [
   pytest.param(
