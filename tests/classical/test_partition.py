@@ -18,10 +18,15 @@ LABELS = np.array(
 )
 
 
-def refuse(text, *arguments, **keywords):
-  with pytest.raises(types.UserError, match=text) as caught:
+def verdict(*arguments, **keywords):
+  """What the validator says: nothing, or one sentence."""
+  said = ""
+  try:
     partition.validate(*arguments, **keywords)
-  assert str(caught.value).count(". ") == 0  # one sentence
+  except types.UserError as e:
+    said = str(e)
+  assert ". " not in said
+  return said
 
 
 def test_components_of_a_constant_coloured_picture_are_a_partition():
@@ -29,60 +34,68 @@ def test_components_of_a_constant_coloured_picture_are_a_partition():
   image = rng.integers(0, 3, (9, 11))
   for n in (4, 8):
     labels = partition.components(image, n)
-    partition.validate(labels, partition.constant, image, connectivity=n)
+    assert not verdict(labels, partition.constant, image, connectivity=n)
 
 
 def test_each_rule_is_named_when_it_is_broken():
   image = LABELS.astype(float)
-  partition.validate(LABELS, partition.constant, image)
+  assert not verdict(LABELS, partition.constant, image)
   split = LABELS.copy()
   split[2, 3] = 0
-  refuse("region 0 is in 2 pieces", split)
+  assert "region 0 is in 2 pieces" in verdict(split)
   hole = LABELS.copy()
   hole[1, 2] = -1
-  refuse("1 pixels belong to no region, the first at row 1, column 2", hole)
+  where = "1 pixels belong to no region, the first at row 1, column 2"
+  assert where in verdict(hole)
   uneven = image.copy()
   uneven[2, 0] += 1
-  refuse("false on region 3", LABELS, partition.constant, uneven)
+  said = verdict(LABELS, partition.constant, uneven)
+  assert "false on region 3" in said
   two = LABELS.copy()
   two[0, :2] = 5  # of the colour of region 0 below it
-  refuse("union of the neighbours 0 and 5", two, partition.constant, image)
+  said = verdict(two, partition.constant, image)
+  assert "union of the neighbours 0 and 5" in said
 
 
 def test_corners_connect_eight_neighbours_alone():
   labels = np.array([[0, 1], [1, 0]])
-  partition.validate(labels, connectivity=8)
-  refuse("in 2 pieces", labels)
+  assert not verdict(labels, connectivity=8)
+  assert "in 2 pieces" in verdict(labels)
 
 
 def test_the_range_of_a_region():
   image = np.array([[0.0, 0.2, 1.0, 1.1]])
   labels = np.array([[0, 0, 1, 1]])
-  partition.validate(labels, partition.range_within(0.25), image)
-  refuse("false on region 0", labels, partition.range_within(0.15), image)
-  refuse("the neighbours 0 and 1", labels, partition.range_within(2), image)
+
+  def within(most):
+    return verdict(labels, partition.range_within(most), image)
+
+  assert not within(0.25)
+  assert "false on region 0" in within(0.15)
+  assert "the neighbours 0 and 1" in within(2)
 
 
 @pytest.mark.parametrize(
   ("labels", "text"),
   [
-    (np.zeros((0, 3), int), r"shape \(0, 3\)"),
-    (np.zeros((1, 2, 3), int), r"shape \(1, 2, 3\)"),
+    (np.zeros((0, 3), int), "shape (0, 3)"),
+    (np.zeros((1, 2, 3), int), "shape (1, 2, 3)"),
     (np.zeros((2, 2)), "of float64;"),
     (np.full((2, 2), np.nan), "with NaN in it"),
     (np.zeros((2, 2), bool), "of bool"),
   ],
 )
 def test_what_is_no_label_map(labels, text):
-  refuse(text, labels)
+  assert text in verdict(labels)
 
 
 def test_what_the_predicate_cannot_read():
   image = np.full(LABELS.shape, np.nan)
-  refuse("not finite", LABELS, partition.constant, image)
-  refuse("no image was given", LABELS, partition.constant)
-  refuse(r"\(2, 4\) was given", LABELS, partition.constant, image[:2])
-  refuse("connectivity 6", LABELS, connectivity=6)
+  constant = partition.constant
+  assert "not finite" in verdict(LABELS, constant, image)
+  assert "no image was given" in verdict(LABELS, constant)
+  assert "(2, 4) was given" in verdict(LABELS, constant, image[:2])
+  assert "connectivity 6" in verdict(LABELS, connectivity=6)
 
 
 @pytest.mark.parametrize("connectivity", [4, 8])
