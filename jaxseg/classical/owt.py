@@ -84,7 +84,7 @@ def transform(boundary: np.ndarray, window: float = WINDOW) -> Arcs:
     window: see `orientations`.
   """
   h, w, n = boundary.shape
-  leaves = basins.watershed(boundary.max(-1))
+  leaves = basins.watershed(boundary.max(-1)) - 1
   p, q = partition.neighbours((h, w))
   flat = leaves.ravel()
   cut = flat[p] != flat[q]

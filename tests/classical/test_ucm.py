@@ -1,14 +1,13 @@
-"""Watershed, oriented arcs and the hierarchy: against scikit-image, by hand,
-and the rules that make a contour map ultrametric."""
+"""Oriented arcs and the hierarchy: by hand, by brute force, and the rules that
+make a contour map ultrametric."""
 
 import itertools
 
 import numpy as np
 import pytest
 from scipy import ndimage
-from skimage import measure, morphology, segmentation
 
-from jaxseg.classical import owt, partition, ucm, watershed
+from jaxseg.classical import owt, partition, ucm
 
 
 def noise(seed, shape=(30, 37), smooth=1.5):
@@ -25,27 +24,6 @@ def oriented(seed, shape=(30, 37)):
 @pytest.fixture(params=range(3))
 def tree(request):
   return ucm.merge(owt.transform(oriented(request.param)))
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_watershed_is_scikit_images(seed):
-  height = noise(seed)
-  got = watershed.watershed(height)
-  low = morphology.local_minima(height, connectivity=1)
-  np.testing.assert_array_equal(watershed.minima(height) > 0, low)
-  want = segmentation.watershed(height, measure.label(low, connectivity=1))
-  np.testing.assert_array_equal(partition.relabel(got), partition.relabel(want))
-  partition.validate(got)
-
-
-def test_watershed_of_plateaus():
-  """A flat picture is one basin; a wall between two pits parts them."""
-  assert not watershed.watershed(np.ones((4, 6))).any()
-  height = np.zeros((5, 9))
-  height[:, 4] = 1
-  label = watershed.watershed(height)
-  assert len(np.unique(label)) == 2
-  assert len(np.unique(label[:, :4])) == len(np.unique(label[:, 5:])) == 1
 
 
 @pytest.mark.parametrize("degrees", [0, 20, 45, 70, 90, 110, 135, 160])
