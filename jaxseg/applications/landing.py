@@ -25,20 +25,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxseg import compiling, viz
-from jaxseg.applications import discs
-from jaxseg.metrics import exact
-from jaxseg.types import IGNORE, Array, Batch, Metric, Task, UserError
+from jaxseg.applications import discs, safety
+from jaxseg.types import IGNORE, Array, Metric, Task, UserError
 
 BUCKET = 128  # shapes are rounded up to it: few are compiled
-COUNTS = (
-  "landing_discs",
-  "discs_safe",
-  "landing_images",
-  "images_found",
-  "best_safe",
-  "unsafe_pixels",
-  "unsafe_missed",
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -295,52 +285,13 @@ class Landing:
     return {**pictures, "overlay": drawn}
 
   def metrics(self) -> dict[str, Metric]:
-    """How safe the discs are by the truth, over a whole set.
-
-    Pixels of which the truth says nothing (255, what 'pad' adds among it) are
-    obstacles here, so that every disc can be judged. Results: 'discs_safe',
-    the share of the discs without a pixel that is unsafe by the truth;
-    'best_safe', the same of each image's first disc; 'images_found', the share
-    of the images with a disc; 'unsafe_missed', the share of the unsafe pixels
-    that were called safe; and 'landing_discs', 'landing_images', how many of
-    each there were. A share of nothing is NaN.
-    """
-    unsafe_ids = jnp.asarray(
-      [c not in self.safe for c in self.classes] + [False]
-    )
-
-    def update(
-      state: exact.Counts, pred: Mapping[str, Array], batch: Batch
-    ) -> exact.Counts:
-      label = batch["label"]
-      real = batch.get("_mask")
-      real = jnp.ones(len(label), bool) if real is None else real.astype(bool)
-      blocked = self.obstacles(pred)  # (b, g, h, w)
-      known = (label >= 0) & (label < len(self.classes))
-      missed = ~blocked[:, 0]
-      blocked = blocked.at[:, 0].set(blocked[:, 0] | ~known)
-      found = self.choose(blocked)
-      unsafe = unsafe_ids[jnp.where(known, label, len(self.classes))]
-      area = discs.covers(found, label.shape[1:], self.metres_per_pixel)
-      safe = ~(area & unsafe[:, None]).any((-2, -1)) & found.found
-      unsafe &= real[:, None, None]
-      there = found.found & real[:, None]
-      counts = {
-        "landing_discs": there,
-        "discs_safe": safe & there,
-        "landing_images": real,
-        "images_found": there[:, 0],
-        "best_safe": safe[:, 0] & there[:, 0],
-        "unsafe_pixels": unsafe,
-        "unsafe_missed": unsafe & missed,
-      }
-      sums = [jnp.sum(counts[name], dtype=jnp.uint32) for name in COUNTS]
-      return exact.add_counts(state, jnp.stack(sums))
-
-    def init() -> exact.Counts:
-      return exact.zero_counts((len(COUNTS),))
-
-    return {"landing": Metric(init, update, _shares)}
+    """{'landing': how safe the discs are by the truth}; see `safety`."""
+    unsafe = tuple(c not in self.safe for c in self.classes)
+    return {
+      "landing": safety.metric(
+        unsafe, self.obstacles, self.choose, self.metres_per_pixel
+      )
+    }
 
 
 @functools.cache
@@ -349,20 +300,3 @@ def _chooser(landing: Landing) -> Any:
   return compiling.jit(
     lambda pred, size: landing.choose(landing.obstacles(pred), size)
   )
-
-
-def _shares(state: exact.Counts) -> dict[str, float]:
-  """Of what each count is a share."""
-  n = dict(zip(COUNTS, map(float, exact.read_counts(state))))
-
-  def share(name: str, of: str) -> float:
-    return n[name] / n[of] if n[of] else float("nan")
-
-  return {
-    "discs_safe": share("discs_safe", "landing_discs"),
-    "best_safe": share("best_safe", "images_found"),
-    "images_found": share("images_found", "landing_images"),
-    "unsafe_missed": share("unsafe_missed", "unsafe_pixels"),
-    "landing_discs": n["landing_discs"],
-    "landing_images": n["landing_images"],
-  }
