@@ -59,7 +59,7 @@ def ours(name: str):
     defaults,
     host_memory,
     networks,
-    run,
+    process,
     step,
     tasks,
   )
@@ -67,7 +67,7 @@ def ours(name: str):
   from jaxseg.state import create_state
 
   host_memory.reuse()
-  run.compilation_cache()
+  process.compilation_cache()
   config = defaults.get_config()
   with config.unlocked():
     config.model.update(NETWORKS[name])

@@ -109,7 +109,8 @@ def _fail(text: str) -> int:
 
 def main(argv: list[str]) -> int:
   """Runs a mode; returns the exit status."""
-  from jaxseg import host_memory, run  # heavy: after the flags are found good
+  # Heavy: after the flags are found good.
+  from jaxseg import host_memory, process, run
 
   host_memory.reuse()
   try:
@@ -125,12 +126,12 @@ def main(argv: list[str]) -> int:
           f"--{name} is missing: python -m jaxseg.main "
           "--config=configs/unet_scenes.py --workdir=runs/scenes"
         )
-    run.distributed(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+    process.distributed(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
     config = _CONFIG.value
     _length(config, sys.argv)
     return run.start(_MODE.value, config, _WORKDIR.value, argv[1:])
   except UserError as e:
-    return run.leave(_fail(str(e)))
+    return process.leave(_fail(str(e)))
   except KeyboardInterrupt:
     return 130
 

@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import os
 import pathlib
-import sys
-import time
 from collections.abc import Sequence
 
-import jax
 import numpy as np
-from jax.experimental import multihost_utils
 from ml_collections import ConfigDict
 from rich.console import Console
 
@@ -26,6 +22,7 @@ from jaxseg import (
   inference,
   interrupt,
   native,
+  process,
   unlearned,
   writers,
 )
@@ -39,74 +36,10 @@ from jaxseg.experiment import Experiment
 from jaxseg.state import State
 from jaxseg.types import UserError
 
-CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
 
-
-def compilation_cache() -> None:
-  """Compiled programs are kept on disk: the second start is quick.
-
-  In $JAX_COMPILATION_CACHE_DIR, or ~/.cache/jaxseg. Set the variable to the
-  empty string to go without.
-  """
-  default = os.path.expanduser("~/.cache/jaxseg/compiled")
-  folder = os.environ.get(CACHE_VARIABLE, default)
-  if not folder:
-    return
-  jax.config.update("jax_compilation_cache_dir", folder)
-  jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-  jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
-
-
-def distributed(
-  coordinator: str | None, processes: int | None, process: int | None
-) -> None:
-  """Joins the other processes; to be called before JAX is used.
-
-  Args:
-    coordinator: host:port of process 0, 'auto' where the cluster tells (SLURM,
-      TPU pods), None for a process on its own.
-    processes: how many there are.
-    process: which one this is.
-  """
-  if coordinator is None:
-    if processes is not None or process is not None:
-      raise UserError(
-        "--processes and --process need --coordinator=host:port of process 0."
-      )
-    return
-  if coordinator == "auto":
-    jax.distributed.initialize()
-    multihost_utils.sync_global_devices("start")
-    return
-  if processes is None or process is None or not 0 <= process < processes:
-    raise UserError(
-      f"--coordinator={coordinator} needs --processes=N and --process=0...N-1, "
-      f"and has --processes={processes} --process={process}."
-    )
-  if "cpu" in (jax.config.jax_platforms or "cpu"):
-    jax.config.update("jax_cpu_collectives_implementation", "gloo")
-  jax.distributed.initialize(coordinator, processes, process)
-  # The first collective waits 30 s for the slowest host, later ones have no
-  # limit: let it not be the first step, which some compile and some load.
-  multihost_utils.sync_global_devices("start")
-
-
-def leave(status: int) -> int:
-  """The status; one of several processes ends at once with it.
-
-  In good order it would wait for the others, and they wait for its rows.
-  """
-  if jax.distributed.is_initialized() and jax.process_count() > 1:
-    sys.stderr.flush()
-    time.sleep(2)  # the others may be about to say the same
-    os._exit(status)
-  return status
-
-
-def train(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
+def train(config: ConfigDict, workdir: str) -> int:
   """--mode=train."""
-  _no_arguments(argv)
-  compilation_cache()
+  process.compilation_cache()
   console = writers.make_console()
   writers.prepare_workdir(workdir)
   prepare.embedded(build.dataset(config), config.data.data_dir, console)
@@ -119,10 +52,9 @@ def train(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
   return 0
 
 
-def evaluate(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
+def evaluate(config: ConfigDict, workdir: str) -> int:
   """--mode=eval: a table, and the same lines in metrics.jsonl."""
-  _no_arguments(argv)
-  compilation_cache()
+  process.compilation_cache()
   console = writers.make_console()
   prepare.embedded(build.dataset(config), config.data.data_dir, console)
   built = build.experiment(config)
@@ -171,7 +103,7 @@ def trained(
 
 def predict(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
   """--mode=predict: files, globs, folders, or a split of the data set."""
-  compilation_cache()
+  process.compilation_cache()
   console = writers.make_console()
   patterns = [*config.predict.images, *argv]
   split = config.predict.split
@@ -291,10 +223,9 @@ def native_predict(config: ConfigDict, built: Experiment):
   )
 
 
-def export(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
+def export(config: ConfigDict, workdir: str) -> int:
   """--mode=export: one StableHLO artifact and its sidecar."""
-  _no_arguments(argv)
-  compilation_cache()
+  process.compilation_cache()
   console = writers.make_console()
   built = predictor(config)
   reads = answer.reads(built.task)
@@ -325,10 +256,9 @@ def export(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
   return 0
 
 
-def summary(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
+def summary(config: ConfigDict, workdir: str) -> int:
   """--mode=summary: parameters and multiply-adds; reads no data."""
   del workdir
-  _no_arguments(argv)
   console = writers.make_console()
   built = predictor(config)
   table, counted = summary_lib.summarize(built.model, built.task, built.size)
@@ -340,14 +270,6 @@ def summary(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
     f"{counted.macs / 1e9:.2f} G multiply-adds {one}."
   )
   return 0
-
-
-def _no_arguments(argv: Sequence[str]) -> None:
-  if argv:
-    raise UserError(
-      f"unexpected argument {argv[0]!r}: only --mode=predict takes arguments; "
-      "options begin with --."
-    )
 
 
 MODES = {
@@ -362,8 +284,18 @@ MODES = {
 def start(
   mode: str, config: ConfigDict, workdir: str, argv: Sequence[str] = ()
 ) -> int:
-  """A mode, of a network or of a method without parameters."""
+  """A mode, of a network or of a method without parameters.
+
+  Raises:
+    UserError: arguments of a mode that takes none, or a mistake of the user.
+  """
+  if argv and mode != "predict":
+    raise UserError(
+      f"unexpected argument {argv[0]!r}: only --mode=predict takes arguments; "
+      "options begin with --."
+    )
+  rest = (argv,) if mode == "predict" else ()
   if config.method.name:
-    compilation_cache()
-    return unlearned.run(mode, config, workdir, argv)
-  return MODES[mode](config, workdir, argv)
+    process.compilation_cache()
+    return unlearned.run(mode, config, workdir, *rest)
+  return MODES[mode](config, workdir, *rest)

@@ -30,29 +30,23 @@ def method_of(config: ConfigDict) -> Any:
 
 
 def run(
-  mode: str, config: ConfigDict, workdir: str, argv: Sequence[str] = ()
+  mode: str, config: ConfigDict, workdir: str, *argv: Sequence[str]
 ) -> int:
-  """A mode for a method; the exit status.
+  """A mode for a method; the exit status. `predict` takes a list of images.
 
   Raises:
     UserError: a mode that a method does not have, or a mistake of the user.
   """
   if mode not in MODES:
-    doing = {"train": "train"}.get(mode, mode)
     raise UserError(
       f"config.method.name = {config.method.name!r} is a method without"
-      f" parameters: there is nothing to {doing}; use --mode=eval or"
+      f" parameters: there is nothing to {mode}; use --mode=eval or"
       " --mode=predict."
     )
-  return MODES[mode](config, workdir, argv)
+  return MODES[mode](config, workdir, *argv)
 
 
-def _evaluate(config: ConfigDict, workdir: str, argv: Sequence[str]) -> int:
-  if argv:
-    raise UserError(
-      f"unexpected argument {argv[0]!r}: only --mode=predict takes arguments; "
-      "options begin with --."
-    )
+def _evaluate(config: ConfigDict, workdir: str) -> int:
   console = writers.make_console()
   method = method_of(config)
   split = config.eval.split or "val"
@@ -71,7 +65,7 @@ def _evaluate(config: ConfigDict, workdir: str, argv: Sequence[str]) -> int:
   return 0
 
 
-def _predict(config: ConfigDict, workdir: str, argv: Sequence[str]) -> int:
+def _predict(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
   console = writers.make_console()
   patterns = [*config.predict.images, *argv]
   if not patterns or config.predict.split:

@@ -12,6 +12,7 @@ FLOORS = {
   "types": 0,
   "compiling": 0,
   "host_memory": 0,
+  "process": 0,
   "ops": 0,
   "classical": 0,
   "layers": 0.5,  # Linen modules of one layer: encoders and models use them
