@@ -14,7 +14,7 @@ from scipy import ndimage, optimize
 
 from jaxseg.classical.gpb import cues, pipeline, weights
 from jaxseg.data import several, sources
-from jaxseg.data.spec import DATASETS
+from jaxseg.data.datasets import DATASETS
 
 PIXELS = 6000  # of a picture
 NEAR = 2.0  # pixels

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from jaxseg.applications import APPLICATIONS
 from jaxseg.data import colors
-from jaxseg.data.spec import points_of
+from jaxseg.data.datasets import points_of
 from jaxseg.naming import construct, given, lookup
 from jaxseg.tasks import TASKS
 from jaxseg.types import UserError

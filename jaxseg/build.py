@@ -19,7 +19,7 @@ from jaxseg import answer, assignment, clips, inference, mesh, networks, optim
 from jaxseg.classical.crf import dense
 from jaxseg.data import audit as audit_lib
 from jaxseg.data import decode, folder, missing, pipeline, sources, transforms
-from jaxseg.data.spec import DATASETS
+from jaxseg.data.datasets import DATASETS
 from jaxseg.experiment import Experiment, Split
 from jaxseg.naming import lookup
 from jaxseg.types import UserError

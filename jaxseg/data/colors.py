@@ -19,7 +19,7 @@ import numpy as np
 
 from jaxseg import compiling
 from jaxseg.data import decode, sources
-from jaxseg.data.spec import DATASETS
+from jaxseg.data.datasets import DATASETS
 from jaxseg.ops import color, color_bins
 from jaxseg.types import UserError
 

@@ -32,7 +32,8 @@ import tensorflow_datasets as tfds
 from rich.console import Console
 
 from jaxseg.data import convert, sources
-from jaxseg.data.spec import DATASETS, DatasetSpec
+from jaxseg.data.datasets import DATASETS
+from jaxseg.data.spec import DatasetSpec
 from jaxseg.types import UserError
 
 PROBE_SECONDS = 5.0

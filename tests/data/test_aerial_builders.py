@@ -6,7 +6,7 @@ import pytest
 
 from jaxseg.data import decode, drone_classes, images, prepare, sources
 from jaxseg.data.builders import semantic_drone
-from jaxseg.data.spec import DUBAI_AERIAL, SEMANTIC_DRONE
+from jaxseg.data.datasets import DUBAI_AERIAL, SEMANTIC_DRONE
 from jaxseg.types import IGNORE, UserError
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from jaxseg.data import prepare, several, sources
 from jaxseg.data.builders import bsds500
-from jaxseg.data.spec import DATASETS
+from jaxseg.data.datasets import DATASETS
 from jaxseg.types import UserError
 
 

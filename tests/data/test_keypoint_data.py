@@ -9,8 +9,8 @@ import pytest
 from jaxseg.data import decode, people, pipeline, prepare, sources, transforms
 from jaxseg.data.builders import faces as faces_builder
 from jaxseg.data.builders import lsp as lsp_builder
+from jaxseg.data.datasets import DATASETS, FACES, LSP, SCENES, points_of
 from jaxseg.data.points import FACE_68, LSP_14, PointSpec
-from jaxseg.data.spec import DATASETS, FACES, LSP, SCENES, points_of
 from jaxseg.types import UserError
 
 TWO = PointSpec(("right", "left"), ((0, 1),), ((0, 1),))

@@ -15,8 +15,8 @@ from jaxseg.data import (
   transforms,
 )
 from jaxseg.data.builders import scenes as scenes_builder
+from jaxseg.data.datasets import PETS, SCENES_CLIPS
 from jaxseg.data.sequences import ClipOptions
-from jaxseg.data.spec import PETS, SCENES_CLIPS
 from jaxseg.types import UserError
 
 SIZE = (48, 64)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from jaxseg.data import convert, decode, folder, prepare, sources
-from jaxseg.data.spec import CAMVID, CITYSCAPES, DATASETS, PETS
+from jaxseg.data.datasets import CAMVID, CITYSCAPES, DATASETS, PETS
 from jaxseg.types import IGNORE, UserError
 
 

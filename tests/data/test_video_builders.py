@@ -10,7 +10,7 @@ import pytest
 
 from jaxseg.data import audit, cameras, decode, prepare, sequences, sources
 from jaxseg.data.builders import kitti_depth, midair
-from jaxseg.data.spec import KITTI_DEPTH, MIDAIR, SEVEN_SCENES
+from jaxseg.data.datasets import KITTI_DEPTH, MIDAIR, SEVEN_SCENES
 from jaxseg.types import UserError
 
 RNG = np.random.default_rng(0)

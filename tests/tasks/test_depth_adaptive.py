@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxseg import answer, assignment, defaults, inference, losses
-from jaxseg.data.spec import DATASETS
+from jaxseg.data.datasets import DATASETS
 from jaxseg.ops import resize
 from jaxseg.types import UserError
 from tests import quick

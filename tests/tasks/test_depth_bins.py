@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxseg import assignment, defaults
-from jaxseg.data.spec import DATASETS
+from jaxseg.data.datasets import DATASETS
 from jaxseg.losses import DEPTH_LOSSES
 from jaxseg.ops import bins
 from jaxseg.types import UserError

@@ -9,7 +9,7 @@ import pytest
 
 from jaxseg import assignment, defaults, networks, optim, state, step
 from jaxseg.data import missing
-from jaxseg.data.spec import DATASETS
+from jaxseg.data.datasets import DATASETS
 from jaxseg.tasks import Denoising, Depth, DepthBins, Multi, Normals, Semantic
 from jaxseg.types import IGNORE, UserError
 from tests import probe, quick
