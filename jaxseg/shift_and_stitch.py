@@ -10,13 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxseg import inference
+from jaxseg import windows
 from jaxseg.ops import resize
 
 
-def shift_and_stitch(
-  forward: inference.Forward, stride: int
-) -> inference.Forward:
+def shift_and_stitch(forward: windows.Forward, stride: int) -> windows.Forward:
   """Dense outputs of a network of stride s from s * s shifted images.
 
   Shift (i, j) drops the first i rows and j columns, its outputs land at rows
@@ -44,7 +42,7 @@ def shift_and_stitch(
     def step(total, index):
       i, j = index
       for key, value in forward(
-        variables, inference.cut(image, i, j, size)
+        variables, windows.cut(image, i, j, size)
       ).items():
         value = value.astype(jnp.float32)[:, :, None, :, None]
         total[key] = lax.dynamic_update_slice(
@@ -53,7 +51,7 @@ def shift_and_stitch(
       return total, None
 
     shapes = jax.eval_shape(
-      lambda x: dict(forward(variables, x)), inference.cut(image, 0, 0, size)
+      lambda x: dict(forward(variables, x)), windows.cut(image, 0, 0, size)
     )
     total = {
       key: jnp.zeros((b, h, s, w, s, c), jnp.float32)

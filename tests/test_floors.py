@@ -36,6 +36,7 @@ FLOORS = {
   "earlier": 3,
   "answer": 3,
   "inference": 3,
+  "windows": 3,
   "shift_and_stitch": 3,
   "native": 3,
   "step": 3,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxseg import inference
+from jaxseg import inference, windows
 from jaxseg.models import unet
 from jaxseg.types import UserError
 
@@ -103,7 +103,7 @@ def test_sliding_a_local_network_equals_the_whole_image(size, window, overlap):
   [(24, 8, 0.5, 5), (25, 8, 0.5, 6), (8, 8, 0.5, 1), (17, 8, 0, 3)],
 )
 def test_window_weights_are_a_partition_of_unity(n, window, overlap, count):
-  starts, weights = inference.window_plan(n, window, overlap)
+  starts, weights = windows.window_plan(n, window, overlap)
   assert len(starts) == count
   assert starts[0] == 0
   assert starts[-1] == n - window
@@ -121,7 +121,7 @@ def test_blend_of_windows_that_disagree_equals_a_plain_loop():
     return {"logits": jnp.broadcast_to(mean, x.shape)}
 
   image = _image(11, 14)
-  run = inference.sliding_window(forward, Plain(), (6, 8), 0.5)
+  run = windows.sliding_window(forward, Plain(), (6, 8), 0.5)
   got = jax.jit(run)(None, image)["logits"][0]
 
   total, weight = np.zeros((11, 14, 3)), np.zeros((11, 14, 1))
@@ -146,7 +146,7 @@ def test_memory_does_not_grow_with_the_number_of_windows():
     return {"logits": x}
 
   def bytes_for(window, overlap):
-    run = inference.sliding_window(forward, Plain(), window, overlap)
+    run = windows.sliding_window(forward, Plain(), window, overlap)
     compiled = jax.jit(run).lower(kernels, image).compile()
     return compiled.memory_analysis().temp_size_in_bytes
 
@@ -179,7 +179,7 @@ def _pooled(_, x):
 @pytest.mark.parametrize("size", [(26, 34), (23, 40), (5, 7)])
 def test_overlapping_tiles_equal_one_pass_over_the_mirrored_image(size):
   image = _image(*size, b=2)
-  tiled = inference.overlap_tile(_pooled, (10, 14), 4, stride=4)
+  tiled = windows.overlap_tile(_pooled, (10, 14), 4, stride=4)
   got = jax.jit(tiled)(None, image)["logits"]
   assert got.shape == image.shape
   # The next size that the network admits: 2 modulo 4.
@@ -215,8 +215,8 @@ def test_overlapping_tiles_of_a_unet_equal_one_pass():
 
 def test_tiles_that_ignore_the_stride_would_show():
   image = _image(26, 34)
-  right = inference.overlap_tile(_pooled, (10, 14), 4, stride=4)
-  wrong = inference.overlap_tile(_pooled, (10, 14), 4, stride=1)
+  right = windows.overlap_tile(_pooled, (10, 14), 4, stride=4)
+  wrong = windows.overlap_tile(_pooled, (10, 14), 4, stride=1)
   gap = jax.jit(lambda x: right(None, x)["logits"] - wrong(None, x)["logits"])(
     image
   )
@@ -279,11 +279,11 @@ def test_impossible_options_are_refused(kwargs, text):
 
 def test_a_network_that_does_not_fit_the_mode_is_refused():
   image = _image(30, 30)
-  sliding = inference.sliding_window(_pooled, Plain(), (18, 18))
+  sliding = windows.sliding_window(_pooled, Plain(), (18, 18))
   with pytest.raises(UserError, match=r"\(1, 10, 10, 3\).* another inference"):
     sliding(None, image)
-  tiled = inference.overlap_tile(_pooled, (10, 10), 6)
+  tiled = windows.overlap_tile(_pooled, (10, 10), 6)
   with pytest.raises(UserError, match="margin of 6"):
     tiled(None, image)
   with pytest.raises(UserError, match="smaller than the stride 16"):
-    inference.overlap_tile(_pooled, (10, 10), 6, stride=16)
+    windows.overlap_tile(_pooled, (10, 10), 6, stride=16)
