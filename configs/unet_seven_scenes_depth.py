@@ -9,7 +9,8 @@ Data: seven_scenes, see configs/m4depth_seven_scenes.py; 180 frames of 108x144.
   Evaluated on the frames that the clips there are: all of a split but the
   first five.
 Hardware: two CPU cores. Measured with seed 0 on one core in some 30 minutes:
-  val AbsRel 0.084, RMSE 0.232 m, delta1 0.924; test 0.210, 0.346 m, 0.657.
+  val AbsRel 0.084, RMSE 0.232 m, delta1 0.924; test 0.210, 0.346 m, 0.657 (by
+  commit 598a553, whose convolutions on CPUs round otherwise).
 """
 
 from jaxseg import defaults
