@@ -63,7 +63,8 @@ def grid(height: int, width: int, segments: int) -> Grid:
   if not 1 <= segments <= height * width:
     raise types.UserError(
       f"{segments} segments were asked of a picture of {height} x {width}"
-      f" pixels; expected 1 to {height * width}: ask for fewer."
+      f" pixels; expected 1 to {height * width}: ask for"
+      f" {'more' if segments < 1 else 'fewer'}."
     )
   step = math.sqrt(height * width / segments)
   if step < 4:  # a whole number of pixels would be far from it
