@@ -57,6 +57,10 @@ colabs: $(VENV)/.installed
 bench: $(VENV)/.parity
 	$(PY) -m benchmarks.input
 	$(PY) -m benchmarks.step
+	$(PY) -m benchmarks.serve
+	$(PY) -m benchmarks.memory
+	$(PY) -m benchmarks.evaluate
+	$(PY) -m benchmarks.startup --data_dir=$(DATA)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -11,10 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 import os
-import pathlib
-import platform
 import statistics
 import sys
 import time
@@ -24,6 +21,7 @@ import jax
 import numpy as np
 from sklearn import datasets
 
+from benchmarks import report
 from jaxseg.classical.crf import dense
 
 LABELS = 21
@@ -69,12 +67,8 @@ def main() -> int:
   compiling, seconds, _ = run(options, 375, 500, flags.rounds)
   near = run(options, 80, 120, 1)[2]
   exact = run(dataclasses.replace(options, filter="exact"), 80, 120, 1)[2]
-  report = {
-    "benchmark": "crf",
-    "command": "python -m " + " ".join(["benchmarks.crf", *sys.argv[1:]]),
-    "cores": len(os.sched_getaffinity(0)),
+  found = {
     "load_before": load,
-    "machine": platform.processor() or platform.machine(),
     "options": dataclasses.asdict(options),
     "labels": LABELS,
     "compile_seconds": compiling,
@@ -85,15 +79,13 @@ def main() -> int:
   }
   print(
     f"{options.iterations} iterations, 375x500, {LABELS} labels: median "
-    f"{report['median_seconds']:.2f} s, compiled in {compiling:.1f} s"
+    f"{found['median_seconds']:.2f} s, compiled in {compiling:.1f} s"
   )
   print(
-    f"lattice against all pairs: |dQ| {report['mean_difference_of_q']:.4f}, "
-    f"{report['same_label']:.1%} of the labels"
+    f"lattice against all pairs: |dQ| {found['mean_difference_of_q']:.4f}, "
+    f"{found['same_label']:.1%} of the labels"
   )
-  if flags.out:
-    pathlib.Path(flags.out).parent.mkdir(parents=True, exist_ok=True)
-    pathlib.Path(flags.out).write_text(json.dumps(report, indent=2) + "\n")
+  report.write(flags.out, "crf", **found)
   return 0
 
 

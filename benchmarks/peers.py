@@ -93,3 +93,22 @@ def network(name: str, classes: int) -> Any:
     "fpn_resnext50": (smp.FPN, "resnext50_32x4d"),
   }[name]
   return kind(encoder, encoder_weights=None, classes=classes)
+
+
+def randomize(module: Any, seed: int = 0) -> Any:
+  """Evaluation mode, random affine and running statistics (else 1 and 0).
+
+  Kernels that keep the scale, so that maps are not near constants.
+  """
+  import torch
+
+  torch.manual_seed(seed)
+  for m in module.modules():
+    if isinstance(m, torch.nn.Conv2d):
+      torch.nn.init.kaiming_normal_(m.weight)
+    if isinstance(m, torch.nn.BatchNorm2d):
+      torch.nn.init.uniform_(m.weight, 0.5, 1.5)
+      torch.nn.init.normal_(m.bias, std=0.1)
+      torch.nn.init.normal_(m.running_mean, std=0.1)
+      torch.nn.init.uniform_(m.running_var, 0.5, 2.0)
+  return module.eval()

@@ -3,9 +3,10 @@
 python -m benchmarks.step [--networks=unet_w16,...] [--rounds=5] [--out=FILE]
 
 Float32, batch 8, 128x128, 3 classes; cross-entropy, SGD with momentum; torch
-in channels_last on as many threads. The two run in processes of their own and
-take turns, one block of steps each, so that what disturbs one disturbs the
-other; figures are medians of the blocks' fastest halves. GFLOP/s counts two
+in channels_last on as many threads. 'onednn' is ours with config.convolutions =
+'onednn', where that can be had. All run in processes of their own and take
+turns, one block of steps each, so that what disturbs one disturbs the others;
+figures are medians of the blocks' fastest halves. GFLOP/s counts two
 operations per multiply-add of the forward pass, three times that for a step,
 and is shown beside what a large matrix product reaches in the same process.
 Torch is measured where it is installed (make parity).
@@ -14,17 +15,18 @@ Torch is measured where it is installed (make parity).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
-import pathlib
-import platform
 import statistics
 import subprocess
 import sys
 import time
 
 import numpy as np
+
+from benchmarks import report
 
 BATCH, SIZE, CLASSES = 8, 128, 3
 BLOCK_SECONDS = 3.0
@@ -50,7 +52,6 @@ def batch() -> tuple[np.ndarray, np.ndarray]:
 
 def ours(name: str):
   """{mode: function that runs once}, and facts about the network."""
-
   import jax
   import optax
 
@@ -146,25 +147,30 @@ def theirs(name: str):
   return {"forward": one_forward, "step": one_step}, {"parameters": parameters}
 
 
-SIDES = {"jaxseg": ours, "torch": theirs}
+SIDES = {"jaxseg": ours, "onednn": ours, "torch": theirs}
 
 
 def child(side: str, name: str) -> None:
   """Answers each line 'forward' or 'step' on stdin with a list of seconds."""
   # Libraries may print: answers go out through a stream of their own.
   out, sys.stdout = sys.stdout, sys.stderr
-  runs, facts = SIDES[side](name)
-  for mode in MODES:
-    for _ in range(2):
-      runs[mode]()
-  print(json.dumps(facts), file=out, flush=True)
-  for line in sys.stdin:
-    seconds: list[float] = []
-    while sum(seconds) < BLOCK_SECONDS or len(seconds) < 3:
-      start = time.perf_counter()
-      runs[line.strip()]()
-      seconds.append(time.perf_counter() - start)
-    print(json.dumps(seconds), file=out, flush=True)
+  with contextlib.ExitStack() as stack:
+    if side == "onednn":
+      from jaxseg import process
+
+      stack.enter_context(process.convolutions(side))
+    runs, facts = SIDES[side](name)
+    for mode in MODES:
+      for _ in range(2):
+        runs[mode]()
+    print(json.dumps(facts), file=out, flush=True)
+    for line in sys.stdin:
+      seconds: list[float] = []
+      while sum(seconds) < BLOCK_SECONDS or len(seconds) < 3:
+        start = time.perf_counter()
+        runs[line.strip()]()
+        seconds.append(time.perf_counter() - start)
+      print(json.dumps(seconds), file=out, flush=True)
 
 
 class _Child:
@@ -200,7 +206,11 @@ class _Child:
 
 def compare(name: str, rounds: int) -> dict:
   """Times one network, ours beside torch's."""
+  from jaxseg.ops import onednn
+
   sides = ["jaxseg"]
+  if onednn.available():
+    sides.append("onednn")
   if importlib.util.find_spec("torch"):
     sides.append("torch")
   children = {side: _Child(side, name) for side in sides}
@@ -223,9 +233,10 @@ def compare(name: str, rounds: int) -> dict:
       "gflops": {s: work / t for s, t in seconds.items()},
       "share_of_matmul": work / seconds["jaxseg"] / facts["matmul_gflops"],
     }
-    if "torch" in seconds:
-      pairs = zip(blocks["jaxseg"], blocks["torch"])
-      entry["ratio"] = statistics.median(a / b for a, b in pairs)
+    for side in sides[:-1] if "torch" in sides else ():
+      pairs = zip(blocks[side], blocks["torch"])
+      key = "ratio" if side == "jaxseg" else f"ratio_{side}"
+      entry[key] = statistics.median(a / b for a, b in pairs)
     result[mode] = entry
   for process in children.values():
     process.close()
@@ -239,7 +250,8 @@ def show(name: str, result: dict) -> None:
     times = "  ".join(
       f"{s} {1e3 * t:8.1f} ms" for s, t in entry["seconds"].items()
     )
-    ratio = f"  ratio {entry['ratio']:.2f}" if "ratio" in entry else ""
+    ratios = [f"{entry[k]:.2f}" for k in entry if k.startswith("ratio")]
+    ratio = f"  ratio {', '.join(ratios)}" if ratios else ""
     print(
       f"{name:24s} {mode:8s} {times}{ratio}  {entry['gflops']['jaxseg']:.0f} "
       f"GFLOP/s, {entry['share_of_matmul']:.0%} of a matrix product",
@@ -262,18 +274,14 @@ def main() -> int:
   for name in options.networks.split(","):
     results[name] = compare(name, options.rounds)
     show(name, results[name])
-  report = {
-    "benchmark": "step",
-    "command": "python -m " + " ".join(["benchmarks.step", *sys.argv[1:]]),
-    "cores": len(os.sched_getaffinity(0)),
-    "machine": platform.processor() or platform.machine(),
-    "batch": BATCH,
-    "size": SIZE,
-    "networks": results,
-  }
-  if options.out:
-    pathlib.Path(options.out).parent.mkdir(parents=True, exist_ok=True)
-    pathlib.Path(options.out).write_text(json.dumps(report, indent=2) + "\n")
+  report.write(
+    options.out,
+    "step",
+    packages=(*report.PACKAGES, "torch"),
+    batch=BATCH,
+    size=SIZE,
+    networks=results,
+  )
   return 0
 
 

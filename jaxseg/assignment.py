@@ -55,11 +55,21 @@ def parse_losses(
   return tuple(terms)
 
 
+def _floats(values: Any, key: str) -> tuple[float, ...]:
+  """config.task.KEY as numbers."""
+  try:
+    return tuple(float(v) for v in values)
+  except (TypeError, ValueError):
+    raise UserError(
+      f"config.task.{key} = {values!r}: expected numbers, such as (1.0, 2.0)."
+    ) from None
+
+
 def _per_class(
   weights: Any, key: str, least: float, classes: int
 ) -> tuple[float, ...]:
   """Numbers of at least `least`, one for each class."""
-  weights = tuple(float(w) for w in weights)
+  weights = _floats(weights, key)
   if len(weights) != classes or min(weights) < least:
     raise UserError(
       f"config.task.{key} = {weights} has {len(weights)} entries for {classes} "
@@ -159,7 +169,7 @@ def _several(kwargs: dict[str, Any], spec: Any) -> Any:
   names = own.pop("tasks", ())
   names = (names,) if isinstance(names, str) else tuple(names)
   if "weights" in own:
-    own["weights"] = tuple(float(w) for w in own["weights"])
+    own["weights"] = _floats(own["weights"], "weights")
   known = {k: v for k, v in TASKS.items() if k != "multi"}
   shares = {name: {} for name in names}
   takes = {

@@ -15,7 +15,17 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from jaxseg import answer, assignment, clips, inference, mesh, networks, optim
+from jaxseg import (
+  answer,
+  assignment,
+  clips,
+  inference,
+  mesh,
+  networks,
+  optim,
+  ranges,
+  remat,
+)
 from jaxseg.classical.crf import dense
 from jaxseg.data import audit as audit_lib
 from jaxseg.data import decode, folder, missing, pipeline, sources, transforms
@@ -128,17 +138,6 @@ def best_metric(config: ConfigDict, task: Any) -> tuple[str, str]:
   return name, "max"
 
 
-def _check_positive(config: ConfigDict) -> None:
-  for key in ("log_every", "accumulate", "eval.every", "checkpoint.every"):
-    value = config
-    for part in key.split("."):
-      value = value[part]
-    if value < 1:
-      raise UserError(f"config.{key} = {value}: expected at least 1.")
-  if not 0 <= config.ema_decay < 1:
-    raise UserError(f"config.ema_decay = {config.ema_decay}: expected [0, 1).")
-
-
 def _check_fit(
   config: ConfigDict, model: Any, task: Any, size: tuple[int, int]
 ) -> None:
@@ -148,8 +147,17 @@ def _check_fit(
   def run(*inputs):
     return model.init_with_output(jax.random.key(0), *inputs, train=False)[0]
 
+  try:
+    outputs = jax.eval_shape(run, *inputs)
+  except OverflowError as e:
+    raise UserError(
+      f"config.model and config.data.size = {size[0]}x{size[1]} ask for arrays "
+      f"larger than any machine has ({e}): choose smaller numbers."
+    ) from e
+  # A function of its own each time: JAX remembers what it has traced.
+  remat.check(config.remat, lambda: jax.eval_shape(lambda *x: run(*x), *inputs))
   coarse = getattr(task, "coarse", False)
-  for head, out in jax.eval_shape(run, *inputs).items():
+  for head, out in outputs.items():
     if out.shape[-3:-1] != size and not coarse:
       raise UserError(
         f"{config.model.name} makes {head!r} of {out.shape[1]}x{out.shape[2]} "
@@ -170,7 +178,7 @@ def experiment(config: ConfigDict, with_data: bool = True) -> Experiment:
   Raises:
     UserError: a value that cannot be, data that is not there.
   """
-  _check_positive(config)
+  ranges.check(config)
   spec = dataset(config)
   task = assignment.make_task(config, spec)
   application = assignment.make_application(config, spec, evaluated=with_data)
@@ -179,11 +187,12 @@ def experiment(config: ConfigDict, with_data: bool = True) -> Experiment:
   size = image_size(config)
   if with_data:
     _check_fit(config, model, task, size)
-  devices = mesh.make_mesh(config.devices)
+  devices = mesh.make_mesh(config.devices, config.mesh.space)
+  mesh.check_height(devices, size[0], getattr(model, "total_stride", 1))
   batch_size = config.data.batch_size
   mesh.check_batch_size(devices, batch_size, config.accumulate)
   eval_batch = config.eval.batch_size or batch_size
-  mesh.check_batch_size(devices, eval_batch)
+  mesh.check_batch_size(devices, eval_batch, key="config.eval.batch_size")
   augment = transforms.parse(config.data.augment, size)
   keep_size = transforms.parse(config.data.eval, size)
   keys = ("image", *task.fields)
@@ -257,6 +266,7 @@ def experiment(config: ConfigDict, with_data: bool = True) -> Experiment:
       start=start,
       threads=threads,
       keep=keep,
+      cache_mb=config.data.cache_mb,
     ),
     splits=available,
     audit=audit,
@@ -269,6 +279,8 @@ def experiment(config: ConfigDict, with_data: bool = True) -> Experiment:
     tensorboard=config.tensorboard,
     size=size,
     application=application,
+    remat=config.remat,
+    fsdp=config.mesh.fsdp,
   )
 
 

@@ -11,6 +11,7 @@ before it is used.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -18,7 +19,7 @@ import pathlib
 import shutil
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -26,37 +27,11 @@ import numpy as np
 import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 
-from jaxseg import __version__
+from jaxseg import __version__, continuation, faults, mesh
 from jaxseg.state import State
 from jaxseg.types import UserError
 
 Note = Callable[[str], None]
-
-# What may change between a run and its continuation: where things are, how
-# often they happen, and how long the run is.
-FREE_KEYS = (
-  "steps",
-  "epochs",
-  "workdir",
-  "log_every",
-  "devices",
-  "tensorboard",
-  "audit",
-  "checkpoint.",
-  "eval.",
-  "inference.",
-  "application.",
-  "export.",
-  "predict.",
-  "data.data_dir",
-  "data.threads",
-  "data.images",
-  "data.masks",
-  "data.split_dir",
-  "data.eval",
-  "task.decision_weights",
-  "task.clicks",
-)
 
 
 def _leaves(state: State) -> dict[str, Any]:
@@ -65,55 +40,35 @@ def _leaves(state: State) -> dict[str, Any]:
   return {jax.tree_util.keystr(path): leaf for path, leaf in flat}
 
 
-def _local(leaf: Any) -> np.ndarray:
-  """A replicated array's value, without talking to other hosts."""
-  if isinstance(leaf, jax.Array):
-    return np.asarray(leaf.addressable_data(0))
-  return np.asarray(leaf)
-
-
 def manifest(state: State) -> dict[str, list]:
   """Array name -> [shape, dtype, CRC-32]."""
   return {name: _entry(leaf) for name, leaf in _leaves(state).items()}
 
 
 def _entry(leaf: Any) -> list:
-  array = np.ascontiguousarray(_local(leaf))
+  array = np.ascontiguousarray(mesh.whole(leaf))
   crc = zlib.crc32(array.reshape(-1).view(np.uint8))
   return [list(array.shape), str(array.dtype), crc]
 
 
-def flatten_config(config: Mapping[str, Any], prefix: str = "") -> dict:
-  """Nested mapping -> {'a.b.c': value}."""
-  out = {}
-  for key, value in config.items():
-    if isinstance(value, Mapping):
-      out.update(flatten_config(value, f"{prefix}{key}."))
-    else:
-      out[prefix + key] = json.loads(json.dumps(value))  # tuples to lists
-  return out
+def _info_crc(info: Mapping[str, Any]) -> int:
+  """CRC-32 of all that lies beside the arrays, but for itself."""
+  rest = {k: v for k, v in info.items() if k != "crc"}
+  return zlib.crc32(json.dumps(rest, sort_keys=True).encode())
 
 
-def contradictions(
-  saved: Mapping[str, Any], now: Mapping[str, Any]
-) -> list[str]:
-  """Keys whose values differ and that a continuation may not change.
+def _check_info(info: Any) -> dict[str, Any]:
+  """The manifest as it was written.
 
-  A key that one of the two lacks came with another version of jaxseg: what it
-  says has no counterpart, and the state's shapes are checked by themselves.
+  Raises:
+    ValueError: it is not. (One of an earlier version has no checksum.)
   """
-  a, b = flatten_config(saved), flatten_config(now)
-
-  def free(key: str) -> bool:
-    return any(
-      key == k or (k[-1] == "." and key.startswith(k)) for k in FREE_KEYS
-    )
-
-  return [
-    f"{key}: {a[key]!r} in the checkpoint, {b[key]!r} now"
-    for key in sorted(a.keys() & b.keys())
-    if not free(key) and a[key] != b[key]
-  ]
+  keys = {"step", "version", "config", "position", "metrics", "arrays"}
+  if not isinstance(info, dict) or not keys <= info.keys() <= {*keys, "crc"}:
+    raise ValueError("entries are missing or unknown")
+  if "crc" in info and info["crc"] != _info_crc(info):
+    raise ValueError("its checksum differs")
+  return info
 
 
 @dataclasses.dataclass
@@ -179,7 +134,7 @@ class Checkpoints:
     metrics: Mapping[str, float] | None = None,
   ) -> None:
     """Starts writing the state; later updates do not leak into it."""
-    step = int(_local(state.step))
+    step = int(mesh.whole(state.step))
     manager = self._manager(kind)
     self.wait()  # two managers that save at once confuse Orbax's barriers
     if step in self.steps(kind):
@@ -196,14 +151,16 @@ class Checkpoints:
       "metrics": {k: float(v) for k, v in (metrics or {}).items()},
       "arrays": manifest(state),
     }
-    saved = manager.save(
-      step,
-      args=ocp.args.Composite(
-        state=ocp.args.StandardSave(_to_dict(state)),
-        info=ocp.args.JsonSave(info),
-      ),
-      force=True,
-    )
+    info["crc"] = _info_crc(info)
+    with self._told(kind):
+      saved = manager.save(
+        step,
+        args=ocp.args.Composite(
+          state=ocp.args.StandardSave(_to_dict(state)),
+          info=ocp.args.JsonSave(info),
+        ),
+        force=True,
+      )
     if not saved:
       raise RuntimeError(f"Orbax declined to save step {step} under {kind}.")
 
@@ -217,26 +174,46 @@ class Checkpoints:
     self.wait()
     for step in self.steps("best"):
       try:
-        info = self._manager("best").restore(
-          step, args=ocp.args.Composite(info=ocp.args.JsonRestore())
-        )["info"]
-        held = info["metrics"][name]
+        held = self._info("best", step)["metrics"][name]
       except Exception:  # damaged: anything is better
         continue
       return score > held if mode == "max" else score < held
     return True
 
   def wait(self) -> None:
-    """Returns when everything is on disk."""
-    for manager in self._managers.values():
-      manager.wait_until_finished()
+    """Returns when everything is on disk.
+
+    Raises:
+      UserError: there is no room.
+    """
+    for kind, manager in self._managers.items():
+      with self._told(kind):
+        manager.wait_until_finished()
+
+  @contextlib.contextmanager
+  def _told(self, kind: str) -> Iterator[None]:
+    """A save that found no room is said in a sentence."""
+    try:
+      yield
+    except Exception as e:  # Orbax and TensorStore raise many kinds
+      reason = faults.room(e)
+      if not reason:
+        raise
+      whole = self.steps(kind)
+      last = f"from step {whole[0]}" if whole else "from the start"
+      raise UserError(
+        f"a checkpoint in {self._root / kind} cannot be written ({reason}): "
+        f"make room on its disk. The same command goes on {last}."
+      ) from e
 
   def close(self) -> None:
     """Waits and releases."""
-    for manager in self._managers.values():
-      manager.wait_until_finished()
-      manager.close()
-    self._managers = {}
+    managers, self._managers = self._managers, {}
+    with contextlib.ExitStack() as stack:
+      for kind, manager in managers.items():
+        stack.enter_context(self._told(kind))
+        stack.callback(manager.close)
+        manager.wait_until_finished()
 
   def restore(self, abstract: State, kind: str = "latest") -> Restored | None:
     """The newest checkpoint that is whole; None where there is none.
@@ -263,10 +240,7 @@ class Checkpoints:
       Exception: it is damaged; of many kinds, as Orbax and TensorStore do.
     """
     manager = self._manager(kind)
-    info = manager.restore(
-      step, args=ocp.args.Composite(info=ocp.args.JsonRestore())
-    )["info"]
-    held = info["arrays"]
+    held = self._info(kind, step)["arrays"]
     like = {k: np.empty(shape, dtype) for k, (shape, dtype, _) in held.items()}
     tree = manager.restore(
       step, args=ocp.args.Composite(state=ocp.args.StandardRestore(like))
@@ -276,21 +250,27 @@ class Checkpoints:
         raise ValueError(f"{name} differs from its manifest")
     return tree
 
+  def _info(self, kind: str, step: int) -> dict[str, Any]:
+    """The manifest of a checkpoint, verified; raises whatever is wrong."""
+    args = ocp.args.Composite(info=ocp.args.JsonRestore())
+    info = _check_info(self._manager(kind).restore(step, args=args)["info"])
+    if info["step"] != step:
+      raise ValueError(f"it is that of step {info['step']}")
+    return info
+
   def _try(
     self, abstract: State, kind: str, step: int
   ) -> tuple[tuple[State, dict] | None, str]:
     """(state, info), or what is wrong with the checkpoint."""
     manager = self._manager(kind)
     try:
-      info = manager.restore(
-        step, args=ocp.args.Composite(info=ocp.args.JsonRestore())
-      )["info"]
+      info = self._info(kind, step)
       expected = info["arrays"]
       config = info["config"]
     except Exception as e:  # Orbax and TensorStore raise many kinds
-      return None, f"its manifest cannot be read ({_short(e)})"
+      return None, f"its manifest cannot be read ({_reason(e)})"
     # The config speaks first: a changed network is no damage.
-    changed = contradictions(config, self._config)
+    changed = continuation.contradictions(config, self._config)
     if changed:
       raise UserError(
         f"{self._root.parent} holds a run with another config: "
@@ -305,7 +285,7 @@ class Checkpoints:
       )["state"]
       state = _from_dict(abstract, tree)
     except Exception as e:
-      return None, f"its arrays cannot be read ({_short(e)})"
+      return None, f"its arrays cannot be read ({_reason(e)})"
     found = manifest(state)
     wrong = [k for k in expected if found.get(k) != expected[k]]
     wrong += [k for k in found if k not in expected]
@@ -336,7 +316,14 @@ def _everywhere(ok: bool) -> bool:
   return bool(np.all(multihost_utils.process_allgather(np.asarray(ok))))
 
 
-def _short(error: BaseException) -> str:
+def _reason(error: Exception) -> str:
+  """What is wrong with a checkpoint that cannot be read.
+
+  Raises:
+    Exception: the error itself, where a disk or network is at fault.
+  """
+  if faults.disk(error):
+    raise error
   text = " ".join(str(error).split())
   return f"{type(error).__name__}: {text[:160]}"
 

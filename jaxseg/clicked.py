@@ -20,11 +20,11 @@ import numpy as np
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from jaxseg import compiling, viz
-from jaxseg import predict as predict_lib
+from jaxseg import compiling, predicting, viz
 from jaxseg.data import images
 from jaxseg.experiment import Experiment
 from jaxseg.ops import clicks as ops
+from jaxseg.serving import paths as paths_lib
 from jaxseg.types import UserError
 
 Points = Sequence[Sequence[float]]
@@ -127,15 +127,15 @@ def predict(
     over = viz.overlay(image, pred["label"], built.task.palette)
     return {"overlay": viz.clicks(over, pred["clicks"])}
 
-  names = predict_lib.result_names(paths)
+  names = paths_lib.result_names(paths)
   targets = [pathlib.Path(out, name) for name in names]
-  predict_lib.refuse_overwriting(paths, targets)
+  paths_lib.refuse_overwriting(paths, targets)
   items = [
-    predict_lib.Item(
+    predicting.Item(
       name, lambda path=path: (images.read_image(path), {}), str(path), (path,)
     )
     for name, path in zip(names, paths)
   ]
-  return predict_lib.predict_items(
+  return predicting.predict_items(
     named, items, out, task=built.task, console=console, render=draw
   )

@@ -19,10 +19,10 @@ import numpy as np
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from jaxseg import compiling, sheets, viz
-from jaxseg import predict as predict_lib
+from jaxseg import compiling, predicting, sheets, viz
 from jaxseg.data import cameras, geometry, images, sequences
 from jaxseg.experiment import Experiment
+from jaxseg.serving import paths as paths_lib
 from jaxseg.types import UserError
 
 MILLIMETRES = 65535  # of a 16-bit PNG
@@ -100,13 +100,13 @@ def predict(
       return images.read_image(path), {}
 
     more = (known[path.stem], lambda size: cameras.read_camera(camera, size))
-    return predict_lib.Item(name, load, str(path), more)
+    return predicting.Item(name, load, str(path), more)
 
-  names = predict_lib.result_names(paths)
+  names = paths_lib.result_names(paths)
   targets = [pathlib.Path(out, name) for name in names]
-  predict_lib.refuse_overwriting(paths, targets)
+  paths_lib.refuse_overwriting(paths, targets)
   items = [item(*pair) for pair in zip(paths, names)]
-  return predict_lib.predict_items(
+  return predicting.predict_items(
     stream, items, out, console=console, render=stream.render
   )
 

@@ -17,9 +17,21 @@ def get_config() -> ConfigDict:
   c.seed = 0  # of parameters, data order, augmentation, dropout
   c.steps = config_dict.placeholder(int)  # length of the run, in steps ...
   c.epochs = config_dict.placeholder(float)  # ... or in epochs; one of them
-  c.accumulate = 1  # micro-batches per step
+  c.accumulate = 1  # micro-batches per step; BatchNorm and Dice see these
+  # Networks that end in an enlargement leave it to the loss, which makes strips
+  # of rows: the same numbers, and no logits of the size of the image.
+  c.fused_loss = True
+  # What is computed again in the backward pass, to save memory: '' nothing,
+  # 'blocks' every block, or a regular expression of paths of modules, such as
+  # '^encoder/layer[12]'.
+  c.remat = ""
   c.ema_decay = 0.0  # averaged parameters for evaluation; 0: none
   c.devices = 0  # how many to use; 0: all
+  c.mesh = ConfigDict()  # docs/scaling.md
+  # Over how many devices each image's rows are spread; the rest share examples.
+  c.mesh.space = 1
+  c.mesh.fsdp = False  # parameters and moments spread over devices, too
+  c.convolutions = "xla"  # onednn: jaxseg/ops/onednn.py, on one CPU device
   c.log_every = 20  # steps per line of metrics.jsonl
   c.tensorboard = True  # event files under WORKDIR/tensorboard
   c.audit = True  # look at the training labels, or depth, before step 1
@@ -46,6 +58,9 @@ def get_config() -> ConfigDict:
   c.data.step = 1  # frames from one to the next
   c.data.eval_frames = config_dict.placeholder(int)  # None: data.frames
   c.data.threads = 0  # reading threads; 0: one per core
+  # Megabytes of decoded training examples to keep in memory, for sets that fit:
+  # each is decoded once. 0: none.
+  c.data.cache_mb = 0.0
   # data.name = 'folder': your own images and masks.
   c.data.images = ""  # folder of images
   c.data.masks = ""  # folder of masks with the same names
@@ -81,6 +96,18 @@ def get_config() -> ConfigDict:
   c.task.level = config_dict.placeholder(float)
   c.task.patch = config_dict.placeholder(int)  # of 'patches': pixels a side
   c.task.residual = config_dict.placeholder(bool)  # predicts the noise (DnCNN)
+  # boundaries:
+  # Share of the people who drew a line, from which on a pixel is on it.
+  c.task.agreement = config_dict.placeholder(float)
+  c.task.tolerance = config_dict.placeholder(float)  # of metrics, in pixels
+  # superpixels:
+  c.task.channels = config_dict.placeholder(int)  # of the features
+  c.task.step = config_dict.placeholder(float)  # side of a cell, in pixels
+  c.task.rounds = config_dict.placeholder(int)  # of the clustering
+  c.task.place = config_dict.placeholder(float)  # what a step counts
+  c.task.colour = config_dict.placeholder(float)  # what a unit of Lab counts
+  c.task.labels = config_dict.placeholder(int)  # regions of a picture, at most
+  c.task.compactness = config_dict.placeholder(float)  # weight of that loss
   # colorization:
   c.task.grid = config_dict.placeholder(float)  # side of a colour bin, in Lab
   c.task.neighbours = config_dict.placeholder(int)  # bins that share a truth
@@ -93,9 +120,12 @@ def get_config() -> ConfigDict:
   # clicks:
   c.task.click_map = config_dict.placeholder(str)  # distance, disc
   c.task.click_reach = config_dict.placeholder(float)  # pixels
+  c.task.click_step = config_dict.placeholder(float)  # pixels
   c.task.clicks = config_dict.placeholder(int)  # most in an evaluation
   # Of each class's probability before the argmax; to be chosen on val.
   c.task.decision_weights = config_dict.placeholder(tuple)
+  # semantic: pixels that a boundary may be off, for boundary_f in evaluation.
+  c.task.boundary = config_dict.placeholder(float)
   # keypoints:
   c.task.method = config_dict.placeholder(str)  # heatmap, one_hot, direct
   c.task.stride = config_dict.placeholder(int)  # pixels a side of a map's cell
@@ -126,16 +156,24 @@ def get_config() -> ConfigDict:
   c.application.max_risk = config_dict.placeholder(float)
 
   # A method without parameters, in the place of a network and a task: eval and
-  # predict read it, `data`, `eval` and `predict`, and nothing else.
+  # predict read it, `data`, `eval` and `predict`, and nothing else. Or one that
+  # goes on from the trained network of this config in eval and predict:
+  # learned_lines, learned_ucm (task boundaries), learned_slic (superpixels).
   c.method = ConfigDict()
-  c.method.name = config_dict.placeholder(str)  # jaxseg.methods.METHODS
+  c.method.name = config_dict.placeholder(str)  # jaxseg.methods
   c.method.segments = config_dict.placeholder(int)  # slic: about how many
   c.method.compactness = config_dict.placeholder(float)  # slic, units of Lab
   c.method.adaptive = config_dict.placeholder(bool)  # slic: SLICO
-  c.method.shrink = config_dict.placeholder(bool)  # gpb, ucm: eigenvectors at
-  # half the size
-  c.method.thresholds = config_dict.placeholder(int)  # gpb, ucm: in benchmarks
-  c.method.level = config_dict.placeholder(float)  # gpb, ucm: what is shown
+  # learned_slic: pieces below this share of the mean size join a neighbour
+  c.method.smallest = config_dict.placeholder(float)
+  # gpb, ucm, mcg: eigenvectors at half the size
+  c.method.shrink = config_dict.placeholder(bool)
+  # gpb, ucm, mcg, learned: in benchmarks; and what is shown
+  c.method.thresholds = config_dict.placeholder(int)
+  c.method.level = config_dict.placeholder(float)
+  # mcg: of the picture's size, the finest first; how many are written
+  c.method.scales = config_dict.placeholder(tuple)
+  c.method.proposals = config_dict.placeholder(int)
 
   c.model = ConfigDict()
   # A published network (jaxseg.models.MODELS), or with `encoder.name` a
@@ -166,6 +204,8 @@ def get_config() -> ConfigDict:
   c.model.dropout_at = config_dict.placeholder(str)  # unet: bottom, every
   c.model.conv_bias = config_dict.placeholder(bool)  # unet
   c.model.extra_conv = config_dict.placeholder(bool)  # unet
+  # A decoder for every head: a decoder on an encoder, and several tasks.
+  c.model.own_decoders = config_dict.placeholder(bool)
   c.model.center = config_dict.placeholder(bool)  # kit's unet: a bottom block
   c.model.fc_width = config_dict.placeholder(int)  # channels of fc6, fc7
   c.model.zero_init = config_dict.placeholder(bool)  # fcn: score layers
@@ -276,6 +316,8 @@ def get_config() -> ConfigDict:
   c.inference.stride = 1  # tile: total stride of the network
   c.inference.scales = (1.0,)
   c.inference.flip = False
+  c.inference.views = "image"  # scales and flip are of the image, or of each
+  # "window", which config.export.sizes = "any" wants where windows slide.
   # A fully connected random field over the classes; task semantic.
   c.inference.crf = ConfigDict()
   c.inference.crf.iterations = 0  # of the mean field, such as 5; 0: no field
@@ -299,5 +341,9 @@ def get_config() -> ConfigDict:
   c.predict.out = ""  # folder; '': WORKDIR/predictions
 
   c.export = ConfigDict()
+  # fixed: images of one size go in, any number at once; any: one image of any
+  # size, piece by piece (jaxseg/anysize.py); python -m jaxseg.predict reads
+  # both.
+  c.export.sizes = "fixed"
   c.export.size = config_dict.placeholder(tuple)  # (h, w); None: data.size
   return c.lock()  # a config file that misspells a key is refused

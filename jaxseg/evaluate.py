@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from jaxseg import answer, compiling, sheets, writers
+from jaxseg import answer, compiling, progress, sheets, writers
 from jaxseg import mesh as mesh_lib
 from jaxseg.experiment import Experiment, Split
 from jaxseg.state import State
@@ -22,12 +22,15 @@ PICTURES = 8  # examples on the contact sheet of an evaluation
 def make_eval_step(experiment: Experiment) -> Callable[..., Any]:
   """(variables, states, batch) -> (states, prediction, what was seen).
 
-  Compiled once; the last is {'image': uint8} where the task alters the image,
-  else {}.
+  To be jitted; metrics, views and their mean are one program with the network.
+  The last is {'image': uint8} where the task alters the image, else {}.
   """
   task, metrics = experiment.task, experiment.metrics()
 
+  gather = mesh_lib.gather(experiment.mesh, experiment.fsdp)
+
   def step(variables, states, batch):
+    variables = gather(variables) if gather else variables
     batch = answer.prepared(task, canonical(batch))
     pred = answer.answered(
       task, lambda b: experiment.predict(variables, *task.inputs(b)), batch
@@ -39,10 +42,17 @@ def make_eval_step(experiment: Experiment) -> Callable[..., Any]:
     seen = answer.shown(task, batch)
     return states, pred, {} if seen is None else {"image": seen}
 
+  return step
+
+
+def jit_eval_step(experiment: Experiment, step: Callable) -> Callable[..., Any]:
+  """The step over the mesh, its states donated."""
   replicated = mesh_lib.replicated(experiment.mesh)
   batched = mesh_lib.batched(experiment.mesh)
   return compiling.jit(
-    step, donate_argnums=1, out_shardings=(replicated, batched, batched)
+    mesh_lib.traced(experiment.mesh, step),
+    donate_argnums=1,
+    out_shardings=(replicated, batched, batched),
   )
 
 
@@ -52,8 +62,18 @@ class Evaluator:
   def __init__(self, experiment: Experiment, console: Console):
     self._experiment = experiment
     self._console = console
-    self._step = make_eval_step(experiment)
+    self._counted = compiling.Counted(
+      make_eval_step(experiment),
+      "eval step",
+      lambda text: console.print(f"[yellow]warning:[/] {text}"),
+    )
+    self._step = jit_eval_step(experiment, self._counted)
     self._metrics = experiment.metrics()
+
+  @property
+  def compilations(self) -> int:
+    """How often the step was compiled: once per shape of batches."""
+    return self._counted.count
 
   def __call__(
     self, state: State, split: str
@@ -75,15 +95,15 @@ class Evaluator:
     states = jax.device_put(initial, mesh_lib.replicated(mesh))
     pictures: list[dict[str, np.ndarray]] = []
     batches = mesh_lib.prefetch(mesh, data.open())
-    with writers.progress(self._console) as bar:
-      task = bar.add_task(f"eval {split}", total=data.batches, note="")
+    title = f"eval {split}"
+    with progress.counted(self._console, title, data.batches) as done:
       for host_batch, batch in batches:
         states, pred, seen = self._step(variables, states, batch)
         # The first process writes, and row 0 of every batch is real and its.
         few = sum(len(p["image"]) for p in pictures) < PICTURES
         if few and writers.is_main():
           pictures.append(self._render(host_batch, pred, seen))
-        bar.advance(task)
+        done()
     host = mesh_lib.to_host(states)
     result = {}
     for name, metric in self._metrics.items():
@@ -113,16 +133,7 @@ class Evaluator:
 
 def _local(arrays: dict[str, Any]) -> dict[str, np.ndarray]:
   """This host's rows."""
-  return {
-    name: np.concatenate(
-      [np.asarray(s.data) for s in _by_row(value.addressable_shards)]
-    )
-    for name, value in arrays.items()
-  }
-
-
-def _by_row(shards: Any) -> list[Any]:
-  return sorted(shards, key=lambda s: s.index[0].start or 0)
+  return {name: mesh_lib.by_example(value) for name, value in arrays.items()}
 
 
 def _find(experiment: Experiment, split: str) -> Split:
@@ -164,7 +175,7 @@ def evaluate(
   evaluator = evaluator or Evaluator(experiment, console)
   result, pictures = evaluator(state, split)
   step = int(jnp.asarray(state.step.addressable_data(0)))
-  out.scalars(step, split, result)
+  out.scalars(step, split, {**result, "compilations": evaluator.compilations})
   names = [k for k in result if k.startswith("iou/")]
   if names:
     short = [k.removeprefix("iou/") for k in names]
@@ -174,7 +185,8 @@ def evaluate(
   title = f"{split}, {experiment.splits[split].examples} images, step {step}"
   table = writers.class_table(title, result)
   console.print(table or writers.scalar_table(title, result))
-  if table and experiment.application is not None:
-    name = experiment.application.name
-    console.print(writers.scalar_table(name, writers.beside_classes(result)))
+  more = writers.beside_classes(result) if table else {}
+  if more:
+    name = getattr(experiment.application, "name", "beside the classes")
+    console.print(writers.scalar_table(name, more))
   return result

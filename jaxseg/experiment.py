@@ -69,6 +69,8 @@ class Experiment:
     tensorboard: write event files.
     size: (h, w) that the network works at.
     application: types.Application of the task's answers, or None.
+    remat: what the step computes again, see `remat.selector`.
+    fsdp: whether the state is spread over devices.
   """
 
   config: dict[str, Any]
@@ -97,6 +99,8 @@ class Experiment:
   tensorboard: bool
   size: tuple[int, int]
   application: Any = None
+  remat: str = ""
+  fsdp: bool = False
 
   def metrics(self) -> dict[str, Metric]:
     """Those of the task, and of what its answers are used for."""
@@ -116,25 +120,30 @@ class Experiment:
   def abstract_state(self) -> State:
     """Shapes, dtypes and shardings of the state; computes nothing."""
     shapes = jax.eval_shape(self._create)
-    sharding = mesh_lib.replicated(self.mesh)
     return jax.tree.map(
-      lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+      lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s),
       shapes,
+      mesh_lib.state_sharding(self.mesh, shapes, self.fsdp),
     )
 
+  def state_sharding(self) -> State:
+    """Where every array of the state is."""
+    return jax.tree.map(lambda x: x.sharding, self.abstract_state())
+
   def initial_state(self, note: Callable[[str], None] = print) -> State:
-    """A fresh state on every device of the mesh.
+    """A fresh state on the devices of the mesh.
 
     Args:
       note: told what published weights were loaded.
     """
-    sharding = mesh_lib.replicated(self.mesh)
     options = {}
     if self.mesh.devices.flat[0].platform == "cpu":
       # Runs once; optimizing it costs 7 times as long as all the rest of it.
       options = {"xla_backend_optimization_level": 0}
     state = compiling.jit(
-      self._create, out_shardings=sharding, compiler_options=options
+      self._create,
+      out_shardings=self.state_sharding(),
+      compiler_options=options,
     )()
     return state if self.pretrained is None else self._load(state, note)
 
@@ -145,7 +154,8 @@ class Experiment:
     note(text)
 
     def put():  # anew for each use: the step donates its state
-      return jax.device_put(variables, mesh_lib.replicated(self.mesh))
+      sharding = mesh_lib.state_sharding(self.mesh, variables, self.fsdp)
+      return jax.device_put(variables, sharding)
 
     rest = put()
     state = state.replace(params=rest.pop("params"), model_state=rest)

@@ -39,6 +39,9 @@ class InferenceOptions:
     stride: total stride of the network ('tile'); 16 for U-Net.
     scales: factors of the image size to average over.
     flip: also average over the mirrored image.
+    views: scales and mirrors 'image': of the image, and windows of each, as
+      PSPNet has it; 'window': of each window, which a program that sees one
+      window at a time can do (jaxseg.anysize). Alike without windows.
     crf: a fully connected random field over what all this says; None: none.
   """
 
@@ -49,6 +52,7 @@ class InferenceOptions:
   stride: int = 1
   scales: tuple[float, ...] = (1.0,)
   flip: bool = False
+  views: str = "image"
   crf: dense.DenseOptions | None = None
 
   def __post_init__(self):
@@ -72,11 +76,26 @@ class InferenceOptions:
         f"inference margin {self.margin} or stride {self.stride} is out of "
         "range: expected margin >= 0 and stride >= 1."
       )
-    if not self.scales or min(self.scales) <= 0:
+    numbers = all(isinstance(s, (int, float)) for s in self.scales)
+    if not self.scales or not numbers or min(self.scales) <= 0:
       raise UserError(
         f"inference scales {self.scales} are out of range: expected at least "
         "one positive factor, such as (0.75, 1.0, 1.25)."
       )
+    if self.views not in ("image", "window"):
+      raise UserError(
+        f"inference views {self.views!r} is not known: choose image or window."
+      )
+    if self.views == "window" and self.mode == "tile":
+      raise UserError(
+        "inference views 'window' enlarges what a window answers to what it "
+        "reads, and tiles answer less than they read: choose views 'image'."
+      )
+
+  @property
+  def several(self) -> bool:
+    """Whether more than one view is averaged."""
+    return tuple(self.scales) != (1.0,) or self.flip
 
 
 def build(
@@ -116,8 +135,7 @@ def build_forward(
     )
 
   keys = answer.reads(task)
-  plain = options.mode == "whole" and not options.flip
-  if len(keys) > 1 and not (plain and tuple(options.scales) == (1.0,)):
+  if len(keys) > 1 and (options.mode != "whole" or options.several):
     raise UserError(
       f"config.task.name = {task.name!r} reads {', '.join(keys)}, and windows, "
       "scales and flips are made of images alone: leave config.inference at "
@@ -129,11 +147,13 @@ def build_forward(
     return model.apply(variables, *inputs, train=False)
 
   run: Forward = forward
+  if options.several and options.views == "window":
+    run = multi_scale(run, task, options.scales, options.flip)
   if options.mode == "slide":
     run = sliding_window(run, task, options.window, options.overlap)
   elif options.mode == "tile":
     run = overlap_tile(run, options.window, options.margin, options.stride)
-  if tuple(options.scales) != (1.0,) or options.flip:
+  if options.several and options.views == "image":
     run = multi_scale(run, task, options.scales, options.flip)
   if options.crf is not None:
     run = with_crf(run, task, options.crf)

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from jaxseg import predict as predict_lib
-from jaxseg import sheets, writers
+from jaxseg import predicting, progress, sheets, writers
 
 PICTURES = 8  # examples on the contact sheet of an evaluation
 Example = Mapping[str, np.ndarray]
@@ -28,6 +27,7 @@ def evaluate(
   split: str,
   console: Console,
   out: writers.Writers,
+  step: int = 0,
 ) -> dict[str, float]:
   """Judges a method on a split; prints a table, writes the numbers.
 
@@ -38,14 +38,14 @@ def evaluate(
     split: its name.
     console: for the bar and the table.
     out: where the numbers and the contact sheet go.
+    step: how long was trained what the method goes on from.
 
   Returns:
     {metric: value}, and 'seconds', of predicting one picture.
   """
   records, rows, titles = [], [], ["image"]
   spent = 0.0
-  with writers.progress(console) as bar:
-    row = bar.add_task(f"eval {split}", total=count, note="")
+  with progress.counted(console, f"eval {split}", count) as done:
     for i in range(count):
       example = load(i)
       start = time.perf_counter()
@@ -61,10 +61,12 @@ def evaluate(
             for p in (example["image"], *drawn.values())
           ]
         )
-      bar.advance(row)
+      done()
   result = {**method.result(records), "seconds": spent / max(count, 1)}
-  out.scalars(0, split, result)
-  out.pictures(0, split, {"contact_sheet": sheets.contact_sheet(rows, titles)})
+  out.scalars(step, split, result)
+  out.pictures(
+    step, split, {"contact_sheet": sheets.contact_sheet(rows, titles)}
+  )
   out.flush()
   console.print(writers.scalar_table(f"{split}, {count} images", result))
   return result
@@ -78,7 +80,7 @@ def predict(
 ) -> int:
   """Predicts files and writes what the method makes of them; how many.
 
-  See `predict.predict_files`.
+  See `predicting.predict_files`.
   """
   last: dict[str, Any] = {}
 
@@ -90,6 +92,6 @@ def predict(
     del written  # what is drawn may need more, and is drawn at once
     return method.pictures(image, last["pred"])
 
-  return predict_lib.predict_files(
+  return predicting.predict_files(
     files, patterns, folder, console=console, render=draw
   )

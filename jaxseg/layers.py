@@ -89,6 +89,7 @@ class Conv(nn.Module):
       `features` a multiple of the input's).
     use_bias: adds a bias per channel.
     kernel_init: of the kernel (k, k, in / groups, features).
+    bias_init: of the bias (features,).
     dtype: compute dtype.
   """
 
@@ -100,6 +101,7 @@ class Conv(nn.Module):
   groups: int = 1
   use_bias: bool = True
   kernel_init: Callable[..., Array] = he_normal
+  bias_init: Callable[..., Array] = nn.initializers.zeros
   dtype: str = "float32"
 
   @nn.compact
@@ -117,7 +119,7 @@ class Conv(nn.Module):
       groups=groups,
     )
     if self.use_bias:
-      bias = self.param("bias", nn.initializers.zeros, (self.features,))
+      bias = self.param("bias", self.bias_init, (self.features,))
       x = x + bias.astype(x.dtype)
     return x
 

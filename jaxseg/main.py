@@ -14,6 +14,7 @@ from typing import Any
 from absl import app, flags, logging
 from ml_collections import config_flags
 
+from jaxseg import faults
 from jaxseg.types import UserError
 
 MODES = ("train", "eval", "predict", "export", "summary")
@@ -30,6 +31,9 @@ _COORDINATOR = flags.DEFINE_string(
 )
 _PROCESSES = flags.DEFINE_integer("processes", None, "Number of processes.")
 _PROCESS = flags.DEFINE_integer("process", None, "Index of this process.")
+_HEARTBEAT = flags.DEFINE_integer(
+  "heartbeat", 30, "Seconds of silence after which a process counts as lost.", 2
+)
 
 
 def _parse(argv: list[str]) -> list[str]:
@@ -39,6 +43,7 @@ def _parse(argv: list[str]) -> list[str]:
     if flags.FLAGS["verbosity"].using_default_value:
       # Orbax tells forty lines per save; --verbosity=0 brings them back.
       flags.FLAGS.verbosity = logging.WARNING
+      faults.hush()
     _CONFIG.value  # noqa: B018 - a config that did not load raises here
     return rest
   except UserError as e:
@@ -109,6 +114,10 @@ def _fail(text: str) -> int:
 
 def main(argv: list[str]) -> int:
   """Runs a mode; returns the exit status."""
+  if _COORDINATOR.value is not None:
+    from jaxseg import guard
+
+    guard.stand(_WORKDIR.value, _MODE.value)
   # Heavy: after the flags are found good.
   from jaxseg import host_memory, process, run
 
@@ -126,14 +135,25 @@ def main(argv: list[str]) -> int:
           f"--{name} is missing: python -m jaxseg.main "
           "--config=configs/unet_scenes.py --workdir=runs/scenes"
         )
-    process.distributed(_COORDINATOR.value, _PROCESSES.value, _PROCESS.value)
+    process.distributed(
+      _COORDINATOR.value, _PROCESSES.value, _PROCESS.value, _HEARTBEAT.value
+    )
     config = _CONFIG.value
     _length(config, sys.argv)
     return run.start(_MODE.value, config, _WORKDIR.value, argv[1:])
   except UserError as e:
     return process.leave(_fail(str(e)))
   except KeyboardInterrupt:
-    return 130
+    # Threads of a save or of the data may hold locks that an exit in good
+    # order would wait for; what is on disk is whole at any moment.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(130)
+  except Exception as e:
+    if text := faults.sentence(e):  # a full disk, too little memory
+      return process.leave(_fail(text))
+    process.failed(e, _HEARTBEAT.value)
+    raise
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,9 +32,9 @@ def given(section: ConfigDict) -> dict[str, Any]:
 def construct(
   factory: Any, kwargs: dict[str, Any], fixed: dict[str, Any], section: str
 ) -> Any:
-  """factory(**fixed, **kwargs); a key that it lacks is named."""
+  """factory(**fixed, **kwargs); a key that it does not take is named."""
   hidden = ("parent", "name", *fixed)
-  takes = [f.name for f in dataclasses.fields(factory) if f.name not in hidden]
+  takes = [x for x in inspect.signature(factory).parameters if x not in hidden]
   for key in kwargs:
     if key not in takes:
       raise UserError(

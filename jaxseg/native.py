@@ -70,9 +70,9 @@ def native(
 
     def strip(start, height):
       at = start + jnp.arange(height)
-      part = {k: _linear(v, 1, at, true[0]) for k, v in out.items()}
+      part = {k: linear(v, 1, at, true[0]) for k, v in out.items()}
       at = jnp.arange(shape[1])
-      return decide({k: _linear(v, 2, at, true[1]) for k, v in part.items()})
+      return decide({k: linear(v, 2, at, true[1]) for k, v in part.items()})
 
     if rows is not None:
       shapes = jax.eval_shape(lambda: strip(0, rows)).values()
@@ -161,7 +161,7 @@ def narrow(pred: Mapping[str, Array], task: Task) -> dict[str, Array]:
   }
 
 
-def _linear(x: Array, axis: int, at: Array, true: Array) -> Array:
+def linear(x: Array, axis: int, at: Array, true: Array) -> Array:
   """Half-pixel linear interpolation along an axis of (1, h, w, c).
 
   Output pixel `at` of `true` pixels in all; positions are exact fractions of

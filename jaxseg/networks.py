@@ -25,7 +25,13 @@ Load = Callable[[dict[str, Any]], tuple[dict[str, Any], str]]
 
 def make_model(config: ConfigDict, task: Any) -> Any:
   """What is trained: network, random field, parameters of the task's loss."""
-  network = with_crf(config, make_network(config, task), task)
+  network = make_network(config, task)
+  fits = getattr(task, "fuses", False) and hasattr(network, "later")
+  # Strips go down the image, one by one: not where its rows are spread out.
+  fits = fits and config.mesh.space == 1
+  if config.fused_loss and fits and not config.model.crf.iterations:
+    network = network.clone(later=True)
+  network = with_crf(config, network, task)
   scalars = getattr(task, "scalars", {})
   return WithScalars(network, scalars) if scalars else network
 
@@ -93,7 +99,8 @@ def _check_reads(name: str, task: Any) -> None:
 
 def _kit(name: str, outputs: Any, encoder: Any, kwargs: dict[str, Any]) -> Any:
   takes = [f.name for f in dataclasses.fields(DECODERS[name])]
-  takes = ["output_stride", *(k for k in takes if k not in ("parent", "name"))]
+  takes = [k for k in takes if k not in ("parent", "name")]
+  takes = ["output_stride", "own_decoders", *takes]
   for key in kwargs:
     if key not in takes:
       raise UserError(

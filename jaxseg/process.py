@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
+import traceback
+from collections.abc import Iterator
 
 import jax
 from jax.experimental import multihost_utils
 
+from jaxseg import guard
+from jaxseg.ops import onednn
 from jaxseg.types import UserError
 
 CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
@@ -29,16 +34,55 @@ def compilation_cache() -> None:
   jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
 
 
+@contextlib.contextmanager
+def convolutions(choice: str) -> Iterator[None]:
+  """Programs compiled inside have these convolutions on one CPU device.
+
+  Args:
+    choice: 'xla', or 'onednn' without the compilation cache; see `ops.onednn`.
+
+  Raises:
+    UserError: there is no such choice, or not on this machine.
+  """
+  if choice not in onednn.CHOICES:
+    raise UserError(
+      f"config.convolutions = {choice!r}: expected one of "
+      f"{', '.join(onednn.CHOICES)}."
+    )
+  if choice == "xla":
+    yield
+    return
+  if not onednn.available():
+    raise UserError(
+      f"config.convolutions = 'onednn' cannot be had: {onednn.missing()}. Use "
+      "'xla'."
+    )
+  before = jax.config.jax_enable_compilation_cache
+  jax.config.update("jax_enable_compilation_cache", False)
+  try:
+    with onednn.CONVOLUTIONS(choice):
+      yield
+  finally:
+    jax.config.update("jax_enable_compilation_cache", before)
+
+
 def distributed(
-  coordinator: str | None, processes: int | None, process: int | None
+  coordinator: str | None,
+  processes: int | None,
+  process: int | None,
+  heartbeat: int = 30,
 ) -> None:
   """Joins the other processes; to be called before JAX is used.
+
+  With a coordinator, after `guard.stand`.
 
   Args:
     coordinator: host:port of process 0, 'auto' where the cluster tells (SLURM,
       TPU pods), None for a process on its own.
     processes: how many there are.
     process: which one this is.
+    heartbeat: seconds of silence after which a process counts as lost, and all
+      others end.
   """
   if coordinator is None:
     if processes is not None or process is not None:
@@ -47,7 +91,8 @@ def distributed(
       )
     return
   if coordinator == "auto":
-    jax.distributed.initialize()
+    jax.distributed.initialize(heartbeat_timeout_seconds=heartbeat)
+    guard.introduce(jax.process_index(), jax.process_count())
     multihost_utils.sync_global_devices("start")
     return
   if processes is None or process is None or not 0 <= process < processes:
@@ -57,10 +102,30 @@ def distributed(
     )
   if "cpu" in (jax.config.jax_platforms or "cpu"):
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-  jax.distributed.initialize(coordinator, processes, process)
+  guard.introduce(process, processes)
+  jax.distributed.initialize(
+    coordinator, processes, process, heartbeat_timeout_seconds=heartbeat
+  )
   # The first collective waits 30 s for the slowest host, later ones have no
-  # limit: let it not be the first step, which some compile and some load.
+  # limit; see also `mesh.meet`.
   multihost_utils.sync_global_devices("start")
+
+
+def failed(error: Exception, heartbeat: int) -> None:
+  """One of several processes ends at once; returns in a process on its own.
+
+  In good order it would wait for the others, and they wait for it. If a link to
+  another broke, the coordination service is given time to tell which: it knows
+  when heartbeats have been missing, and ends this process; see `guard`.
+  """
+  if not jax.distributed.is_initialized() or jax.process_count() == 1:
+    return
+  traceback.print_exception(error)
+  sys.stderr.flush()
+  if not guard.broken_link(error):
+    os._exit(1)
+  time.sleep(heartbeat * 1.5 + 5)
+  os._exit(guard.LOST)
 
 
 def leave(status: int) -> int:

@@ -5,6 +5,7 @@ The command line, a notebook and a test call the same functions.
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 from collections.abc import Sequence
@@ -15,24 +16,27 @@ from rich.console import Console
 
 from jaxseg import (
   answer,
+  anysize,
   build,
   checkpoint,
   clicked,
   clips,
   inference,
   interrupt,
+  mesh,
   native,
+  predicting,
   process,
   unlearned,
   writers,
 )
 from jaxseg import evaluate as evaluate_lib
 from jaxseg import export as export_lib
-from jaxseg import predict as predict_lib
 from jaxseg import summary as summary_lib
 from jaxseg import train as train_lib
 from jaxseg.data import decode, geometry, prepare, sources, transforms
 from jaxseg.experiment import Experiment
+from jaxseg.methods import Network
 from jaxseg.state import State
 from jaxseg.types import UserError
 
@@ -42,8 +46,7 @@ def train(config: ConfigDict, workdir: str) -> int:
   process.compilation_cache()
   console = writers.make_console()
   writers.prepare_workdir(workdir)
-  prepare.embedded(build.dataset(config), config.data.data_dir, console)
-  built = build.experiment(config)
+  built = with_data(config, console)
   try:
     train_lib.train(built, workdir, console)
   except interrupt.Interrupted as e:
@@ -52,12 +55,24 @@ def train(config: ConfigDict, workdir: str) -> int:
   return 0
 
 
+def with_data(config: ConfigDict, console: Console) -> Experiment:
+  """The experiment; an embedded data set is made first if it is not there.
+
+  And before that, which takes a while, what else may be wrong is found.
+  """
+  spec, data_dir = build.dataset(config), config.data.data_dir
+  if prepare.is_to_be_made(spec, data_dir):
+    build.experiment(config, with_data=False)
+    prepare.embedded(spec, data_dir, console)
+  return build.experiment(config)
+
+
 def evaluate(config: ConfigDict, workdir: str) -> int:
   """--mode=eval: a table, and the same lines in metrics.jsonl."""
   process.compilation_cache()
   console = writers.make_console()
-  prepare.embedded(build.dataset(config), config.data.data_dir, console)
-  built = build.experiment(config)
+  built = with_data(config, console)
+  mesh.meet(built.mesh)
   state = trained(config, built, workdir, console)
   out = writers.Writers(workdir, tensorboard=config.tensorboard)
   split = build.eval_split(config, built)
@@ -153,9 +168,9 @@ def predict(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
 
   if split:
     items = split_items(config, built, split)
-    done = predict_lib.predict_items(one, items, out, **options)
+    done = predicting.predict_items(one, items, out, **options)
   else:
-    done = predict_lib.predict_files(one, patterns, out, **options)
+    done = predicting.predict_files(one, patterns, out, **options)
   console.print(
     f"{done} prediction(s) in {out}; look at {out}/contact_sheet.jpg first."
   )
@@ -164,7 +179,7 @@ def predict(config: ConfigDict, workdir: str, argv: Sequence[str] = ()) -> int:
 
 def split_items(
   config: ConfigDict, built: Experiment, split: str
-) -> list[predict_lib.Item]:
+) -> list[predicting.Item]:
   """Examples of a split at their own size, with pictures of their truth.
 
   As evaluation sees them: a task may put noise on them, or they are the crop
@@ -193,7 +208,7 @@ def split_items(
 
     return load
 
-  return [predict_lib.Item(f"{split}_{i:05d}", loader(i)) for i in range(count)]
+  return [predicting.Item(f"{split}_{i:05d}", loader(i)) for i in range(count)]
 
 
 def predictor(config: ConfigDict) -> Experiment:
@@ -211,9 +226,7 @@ def native_predict(config: ConfigDict, built: Experiment):
   )
   per_pixel = getattr(built.task, "per_pixel", True)
   make = native.native if per_pixel else native.points
-  resized = ("resize", "person")  # its crops too have the size of training
-  keeps_scale = not any(name in config.data.eval for name in resized)
-  if keeps_scale or config.inference.mode != "whole":
+  if not resizes(config) or config.inference.mode != "whole":
     return make(forward, built.task)
   return make(
     forward,
@@ -221,6 +234,17 @@ def native_predict(config: ConfigDict, built: Experiment):
     built.size,
     lambda image, size: geometry.resize({"image": image}, size)["image"],
   )
+
+
+def trained_network(
+  config: ConfigDict, workdir: str, console: Console
+) -> Network:
+  """The trained network of a workdir, for the methods that go on from it."""
+  built = predictor(config)
+  state = trained(config, built, workdir, console)
+  variables = state.variables()
+  predict_one = native_predict(config, built)
+  return Network(lambda image: predict_one(variables, image), int(state.step))
 
 
 def export(config: ConfigDict, workdir: str) -> int:
@@ -240,20 +264,43 @@ def export(config: ConfigDict, workdir: str) -> int:
       f"{built.task.name!r} reads clicks as well: use --mode=predict with "
       "--config.predict.clicks."
     )
+  if config.export.sizes not in ("fixed", "any"):
+    raise UserError(
+      f"config.export.sizes = {config.export.sizes!r}: expected 'fixed', for "
+      "images of one size, or 'any'."
+    )
+  if config.export.sizes == "any" and config.export.size:
+    raise UserError(
+      f"config.export.size = {config.export.size} is of images of one size, "
+      "and config.export.sizes = 'any': leave one of them unset."
+    )
   state = trained(config, built, workdir, console)
-  size = tuple(config.export.size or built.size)
-  name = f"{config.model.name}_{config.data.name}_{size[0]}x{size[1]}"
   folder = writers.prepare_workdir(pathlib.Path(workdir, "export"))
-  export_lib.export_artifact(
-    built.predict,
-    state.variables(),
-    size,
-    folder / f"{name}.stablehlo",
-    task=built.task,
-    meta={"config": writers.json_ready(built.config)},
-    console=console,
-  )
+  name = f"{config.model.name}_{config.data.name}"
+  options = {
+    "task": built.task,
+    "meta": {"config": writers.json_ready(built.config)},
+    "console": console,
+  }
+  variables = state.variables()
+  if config.export.sizes == "any":
+    size = built.size if resizes(config) else None
+    program = anysize.build(
+      built.model, built.task, build.make_inference(config), variables, size
+    )
+    path = folder / f"{name}_any.stablehlo"
+    export_lib.export_any(program, variables, path, **options)
+    return 0
+  size = tuple(config.export.size or built.size)
+  path = folder / f"{name}_{size[0]}x{size[1]}.stablehlo"
+  export_lib.export_artifact(built.predict, variables, size, path, **options)
   return 0
+
+
+def resizes(config: ConfigDict) -> bool:
+  """Whether evaluation stretches images to one size."""
+  resized = ("resize", "person")  # its crops too have the size of training
+  return any(name in config.data.eval for name in resized)
 
 
 def summary(config: ConfigDict, workdir: str) -> int:
@@ -284,7 +331,7 @@ MODES = {
 def start(
   mode: str, config: ConfigDict, workdir: str, argv: Sequence[str] = ()
 ) -> int:
-  """A mode, of a network or of a method without parameters.
+  """A mode, of a network or of a method.
 
   Raises:
     UserError: arguments of a mode that takes none, or a mistake of the user.
@@ -297,5 +344,7 @@ def start(
   rest = (argv,) if mode == "predict" else ()
   if config.method.name:
     process.compilation_cache()
-    return unlearned.run(mode, config, workdir, *rest)
-  return MODES[mode](config, workdir, *rest)
+    network = functools.partial(trained_network, config, workdir)
+    return unlearned.run(mode, config, workdir, network, *rest)
+  with process.convolutions(config.convolutions):
+    return MODES[mode](config, workdir, *rest)

@@ -2,9 +2,10 @@
 
 Losses travel as (total, count) and are divided once over the global batch.
 With accumulation the counts of all micro-batches are taken first, so that the
-gradient is that of the large batch whatever the masks (BatchNorm alone sees
-micro-batches). A step whose loss or gradient is not finite changes nothing
-and says so.
+gradient is that of the large batch whatever the masks. Two things see
+micro-batches: BatchNorm, whose running statistics move once for each, and a
+Dice loss that is not `image_wise`, whose sums run over a batch. A step whose
+loss or gradient is not finite changes nothing and says so.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from jaxseg import remat as remat_lib
 from jaxseg.state import State
 from jaxseg.types import Batch, Mean, canonical
 
@@ -45,6 +47,8 @@ def make_train_step(
   seed: int,
   accumulate: int = 1,
   ema_decay: float = 0.0,
+  remat: str = "",
+  gather: Callable[[Any], Any] | None = None,
 ) -> TrainStep:
   """(state, batch) -> (state, logs); to be jitted, state donated.
 
@@ -56,6 +60,9 @@ def make_train_step(
     seed: of dropout and of the task's noise; folded with the step.
     accumulate: micro-batches per step; divides the batch.
     ema_decay: of the averaged parameters; 0: none.
+    remat: stages that are computed again; see `remat.selector`.
+    gather: of parameters that are spread over devices, where they are used;
+      see mesh.gather.
 
   Returns:
     logs: loss, one entry per term, grad_norm, lr, finite (bool).
@@ -64,13 +71,15 @@ def make_train_step(
   def forward(params, model_state, batch, key):
     key_prepare, key_dropout = jax.random.split(key)
     batch = task.prepare(batch, key_prepare)
-    out, updated = model.apply(
-      {"params": params, **model_state},
-      *task.inputs(batch),
-      train=True,
-      rngs={"dropout": key_dropout},
-      mutable=list(model_state),
-    )
+    params = gather(params) if gather else params
+    with remat_lib.rematerialized(remat):
+      out, updated = model.apply(
+        {"params": params, **model_state},
+        *task.inputs(batch),
+        train=True,
+        rngs={"dropout": key_dropout},
+        mutable=list(model_state),
+      )
     return task.loss(out, batch), updated
 
   def total_loss(params, model_state, batch, key, counts):

@@ -19,7 +19,7 @@ import jax
 import numpy as np
 from rich.console import Console
 
-from jaxseg import compiling, interrupt, meter, writers
+from jaxseg import compiling, interrupt, meter, progress, writers
 from jaxseg import mesh as mesh_lib
 from jaxseg.checkpoint import Checkpoints
 from jaxseg.evaluate import Evaluator, evaluate
@@ -124,6 +124,7 @@ def train(
   )
   out = writers.Writers(workdir, tensorboard=experiment.tensorboard)
   try:
+    mesh_lib.meet(experiment.mesh)
     state, info = restore_or_start(experiment, checkpoints, console)
     start = int(mesh_lib.to_host(state.step))
     writers.describe_run(workdir, experiment.config, state.params)
@@ -153,6 +154,7 @@ class _Loop:
     was = info.get("position", {})
     self.meter = meter.Meter(**was.get("meter", {}))
     self.evaluator = Evaluator(experiment, console)
+    self.warn = lambda text: console.print(f"[yellow]warning:[/] {text}")
     self.result: dict[str, float] = dict(info.get("metrics", {}))
     self.evaluated = was.get("evaluated", 0)  # the step of `result`
     self.pending: collections.deque = collections.deque()
@@ -165,10 +167,18 @@ class _Loop:
       seed=experiment.seed,
       accumulate=experiment.accumulate,
       ema_decay=experiment.ema_decay,
+      remat=experiment.remat,
+      gather=mesh_lib.gather(experiment.mesh, experiment.fsdp),
     )
-    sharding = mesh_lib.replicated(experiment.mesh)
+    self.counted = compiling.Counted(step, "train step", self.warn)
     self.step = compiling.jit(
-      step, donate_argnums=0, out_shardings=(sharding, sharding)
+      mesh_lib.traced(experiment.mesh, self.counted),
+      donate_argnums=0,
+      out_shardings=(
+        experiment.state_sharding(),
+        mesh_lib.replicated(experiment.mesh),
+      ),
+      in_order=bool(experiment.remat),
     )
 
   def run(self, state: State, start: int) -> tuple[State, dict[str, float]]:
@@ -179,12 +189,12 @@ class _Loop:
     )
     if start % experiment.eval_every == 0 and 0 < start != self.evaluated:
       self.evaluate(state, start)  # SIGTERM came between step and evaluation
-    with writers.progress(self.console) as bar:
+    with progress.live(self.console) as bar:
       job = bar.add_task(
         "train", total=experiment.steps, completed=start, note=""
       )
       for step in range(start + 1, experiment.steps + 1):
-        host_batch, batch = next(batches)
+        host_batch, batch = self.next_batch(batches)
         state, logs = self.step(state, batch)
         # Looked at one step later, so that the devices never wait for us.
         self.pending.append((step, host_batch["_id"], logs))
@@ -208,9 +218,27 @@ class _Loop:
           self.save(state, step)
         bar.update(job, completed=step)
     self.checkpoints.wait()
+    if (share := self.meter.run_idle_share()) is not None:
+      self.console.print(
+        f"The devices waited {share:.1%} of the training time for data."
+      )
     if not self.result and experiment.splits:
       self.evaluate(state, experiment.steps)
+    self.console.print(
+      f"Compiled: the train step {self.counted.count} time(s), the eval step "
+      f"{self.evaluator.compilations} time(s)."
+    )
     return state, self.result
+
+  def next_batch(self, batches: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The next (host batch, device batch), and what waiting for it cost."""
+    began = time.perf_counter()
+    pair = next(batches)
+    seconds = time.perf_counter() - began
+    # What is pending was looked at up to the last step, which may still run.
+    busy = self.pending and not self.pending[-1][2]["loss"].is_ready()
+    self.meter.waited(seconds, idle=not busy)
+    return pair
 
   def _first_step(self, logs: dict[str, Any]) -> None:
     jax.block_until_ready(logs)
@@ -236,7 +264,8 @@ class _Loop:
     """One line of the training split."""
     self.drain()
     values = self.meter.take(self.experiment.batch_size)
-    self.out.scalars(step, "train", values)
+    line = {**values, "compilations": self.counted.count}
+    self.out.scalars(step, "train", line)
     metric = self.experiment.best[0]
     score = self.result.get(metric, math.nan)
     shown = "-" if math.isnan(score) else f"{score:.3f}"

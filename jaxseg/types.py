@@ -29,6 +29,12 @@ BATCH_KEYS: dict[str, tuple[str, str, str]] = {
   "noisy": ("float32", "(b, h, w, 3)", "image with noise, as a task made it"),
   "ab": ("float32", "(b, h, w, 2)", "colours in Lab, as a task made them"),
   "label": ("int32", "(b, h, w)", "class id; 255 = ignore"),
+  "boundary": (
+    "int32",
+    "(b, h, w)",
+    "percent of the people who drew a boundary there; 255 = ignore",
+  ),
+  "region": ("int32", "(b, h, w)", "region id, no class; 255 = ignore"),
   "instance": ("int32", "(b, h, w)", "instance id; 0 = none"),
   "depth": ("float32", "(b, h, w)", "z in metres; 0 = invalid"),
   "normal": ("float32", "(b, h, w, 3)", "unit, camera frame; 0 = invalid"),
@@ -112,6 +118,8 @@ class Task(Protocol):
     converse(ask, batch): the answer in evaluation, for tasks that go on from
       what the network said; ask(batch) is its answer. Runs under jit.
     alters = True: the network sees another picture than the data set's.
+    fuses = True: `loss` takes heads that are yet to be enlarged, too
+      (`ops.grown.Grown`); the network may then leave that to it in training.
     coarse = True: heads may be smaller than the image, down to one vector:
       `loss` makes truth and answer meet, and `compose` enlarges the answer.
     scalars: name -> how many numbers, parameters of the loss that the model
@@ -211,7 +219,7 @@ def canonical(batch: Batch) -> dict[str, Any]:
   out = dict(batch)
   if out["image"].dtype == jnp.uint8:
     out["image"] = out["image"].astype(jnp.float32) / 255.0
-  for key in ("label", "instance"):
+  for key in ("label", "instance", "boundary", "region"):
     if key in out:
       out[key] = out[key].astype(jnp.int32)
   return out

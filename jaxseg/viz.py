@@ -10,10 +10,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from jaxseg.types import IGNORE, UserError
+
+try:
+  import cv2
+except ModuleNotFoundError:  # tasks train without it, and draw nothing
+  cv2 = None
 
 Palette = Sequence[Sequence[int]] | np.ndarray
 
@@ -137,6 +141,14 @@ def to_bytes(image: np.ndarray) -> np.ndarray:
   """[0, 1] (..., h, w, 1 or 3) -> uint8 RGB (..., h, w, 3)."""
   image = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
   return image.repeat(3, -1) if image.shape[-1] == 1 else image
+
+
+def ink(strength: np.ndarray) -> np.ndarray:
+  """Dark lines on white: (..., h, w) in [0, 1] -> uint8 (..., h, w, 3).
+
+  Weak lines are drawn darker than they are, to be seen.
+  """
+  return to_bytes(1 - np.sqrt(np.clip(strength, 0, 1))[..., None])
 
 
 def error_colors(

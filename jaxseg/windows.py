@@ -17,6 +17,7 @@ import numpy as np
 from jax import lax
 
 from jaxseg.ops import resize
+from jaxseg.ops.tiling import window_plan
 from jaxseg.types import Array, Outputs, Task, UserError
 
 Size = tuple[int, int]
@@ -63,7 +64,7 @@ def sliding_window(
       return total, None
 
     shapes = jax.eval_shape(view, cut(image, 0, 0, window))
-    _check_size(shapes, window, "a sliding window")
+    check_size(shapes, window, "a sliding window")
     total = {
       key: jnp.zeros((b, *image.shape[1:3], s.shape[3]), jnp.float32)
       for key, s in shapes.items()
@@ -75,26 +76,6 @@ def sliding_window(
     )
 
   return run
-
-
-def window_plan(
-  n: int, window: int, overlap: float
-) -> tuple[np.ndarray, np.ndarray]:
-  """Starts (k,) int32 and weights (k, window) float32 along one axis.
-
-  At each of the n >= window pixels the weights of the windows over it sum to
-  one.
-  """
-  step = max(1, round(window * (1 - overlap)))
-  count = -(-(n - window) // step) + 1
-  starts = np.minimum(np.arange(count) * step, n - window)
-  ramp = np.arange(window)
-  tent = np.minimum(ramp + 1, window - ramp).astype(np.float64)
-  total = np.zeros(n)
-  for start in starts:
-    total[start : start + window] += tent
-  at = starts[:, None] + ramp
-  return starts.astype(np.int32), (tent / total[at]).astype(np.float32)
 
 
 def overlap_tile(
@@ -144,7 +125,7 @@ def overlap_tile(
       return total, None
 
     shapes = jax.eval_shape(view, cut(image, 0, 0, read))
-    _check_size(shapes, tile, f"an input of {read} and a margin of {margin}")
+    check_size(shapes, tile, f"an input of {read} and a margin of {margin}")
     total = {
       k: jnp.zeros((b, *full, s.shape[3]), jnp.float32)
       for k, s in shapes.items()
@@ -173,7 +154,8 @@ def _centred(n: int, window: int) -> tuple[int, int]:
   return lack // 2, lack - lack // 2
 
 
-def _check_size(shapes: Mapping[str, Any], size: Size, why: str) -> None:
+def check_size(shapes: Mapping[str, Any], size: Size, why: str) -> None:
+  """Raises UserError where an output has not the size that windows need."""
   for key, s in shapes.items():
     if s.ndim != 4 or s.shape[1:3] != tuple(size):
       raise UserError(

@@ -2,8 +2,8 @@
 
 `metrics.jsonl` has one JSON object per line with `step` and `split`; NaN (a
 class that the split does not have) is written as null. Event files are written
-by tensorboardX, for clu's own writers want TensorFlow; only the first process
-writes.
+with tensorboardX's files, for clu's own writers want TensorFlow; only the first
+process writes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import pathlib
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,13 +19,6 @@ import jax
 import numpy as np
 from clu import parameter_overview
 from rich.console import Console
-from rich.progress import (
-  BarColumn,
-  MofNCompleteColumn,
-  Progress,
-  TextColumn,
-  TimeRemainingColumn,
-)
 from rich.table import Table
 
 from jaxseg.types import UserError
@@ -38,21 +32,6 @@ def is_main() -> bool:
 def make_console() -> Console:
   """The terminal; silent on all processes but the first."""
   return Console(quiet=not is_main(), highlight=False, soft_wrap=True)
-
-
-def progress(console: Console) -> Progress:
-  """A live bar: done of total, time left, and a free text."""
-  return Progress(
-    TextColumn("{task.description}"),
-    BarColumn(bar_width=10),  # all of it fits 80 columns
-    MofNCompleteColumn(),
-    TextColumn("left"),
-    TimeRemainingColumn(),
-    TextColumn("{task.fields[note]}"),
-    console=console,
-    disable=not console.is_terminal,
-    refresh_per_second=4,
-  )
 
 
 def json_ready(value: Any) -> Any:
@@ -103,22 +82,54 @@ def describe_run(
   (folder / "parameters.txt").write_text(table + "\n")
 
 
+class _Events:
+  """An event file, written by the caller's thread.
+
+  tensorboardX's SummaryWriter has a thread of its own: on a full disk it dies,
+  and whoever goes on adding events waits for it without end.
+  """
+
+  def __init__(self, folder: pathlib.Path):
+    from tensorboardX import summary  # 0.5 s: only when asked for
+    from tensorboardX.event_file_writer import EventsWriter
+    from tensorboardX.proto import event_pb2
+
+    folder.mkdir(parents=True, exist_ok=True)
+    self._summary, self._event = summary, event_pb2.Event
+    self._file = EventsWriter(str(folder / "events"))
+
+  def scalar(self, step: int, name: str, value: float) -> None:
+    self._write(step, self._summary.scalar(name, value))
+
+  def picture(self, step: int, name: str, value: np.ndarray) -> None:
+    """value: uint8 (h, w, 3)."""
+    self._write(step, self._summary.image(name, value, dataformats="HWC"))
+
+  def _write(self, step: int, summary: Any) -> None:
+    now = time.time()
+    self._file.write_event(
+      self._event(wall_time=now, step=step, summary=summary)
+    )
+
+  def flush(self) -> None:
+    self._file.flush()
+
+  def close(self) -> None:
+    self._file.close()
+
+
 class Writers:
   """Writes scalars and pictures of one run. Close it."""
 
   def __init__(self, workdir: str | pathlib.Path, *, tensorboard: bool = True):
     self._path = pathlib.Path(workdir) / "metrics.jsonl"
-    self._events: dict[str, Any] = {}
+    self._events: dict[str, _Events] = {}
     self._tensorboard = tensorboard and is_main()
     self._workdir = pathlib.Path(workdir)
 
-  def _event_writer(self, split: str) -> Any:
+  def _event_writer(self, split: str) -> _Events:
     if split not in self._events:
-      from tensorboardX import SummaryWriter  # 0.5 s: only when asked for
-
-      self._events[split] = SummaryWriter(
-        str(self._workdir / "tensorboard" / split)
-      )
+      self._events[split] = _Events(self._workdir / "tensorboard" / split)
     return self._events[split]
 
   def scalars(self, step: int, split: str, values: Mapping[str, Any]) -> None:
@@ -126,13 +137,16 @@ class Writers:
     if not is_main():
       return
     line = {"step": int(step), "split": split, **json_ready(values)}
-    with self._path.open("a") as f:
-      f.write(json.dumps(line) + "\n")
+    try:
+      with self._path.open("a") as f:
+        f.write(json.dumps(line) + "\n")
+    except OSError as e:  # a write that fails does not say of which file
+      raise OSError(e.errno, e.strerror, str(self._path)) from e
     if self._tensorboard:
       writer = self._event_writer(split)
       for key, value in values.items():
         if np.ndim(value) == 0 and math.isfinite(float(value)):
-          writer.add_scalar(key, float(value), step)
+          writer.scalar(step, key, float(value))
 
   def bars(
     self, step: int, split: str, names: Sequence[str], values: Sequence[float]
@@ -141,7 +155,7 @@ class Writers:
     if self._tensorboard:
       writer = self._event_writer(split)
       picture = bar_chart(names, values)
-      writer.add_image("iou_per_class", picture, step, dataformats="HWC")
+      writer.picture(step, "iou_per_class", picture)
 
   def pictures(
     self, step: int, split: str, pictures: Mapping[str, np.ndarray]
@@ -149,9 +163,7 @@ class Writers:
     """name -> uint8 (h, w, 3)."""
     if self._tensorboard:
       for name, picture in pictures.items():
-        self._event_writer(split).add_image(
-          name, picture, step, dataformats="HWC"
-        )
+        self._event_writer(split).picture(step, name, picture)
 
   def flush(self) -> None:
     """To disk."""

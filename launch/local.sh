@@ -11,7 +11,9 @@ usage: [DRY_RUN=1] launch/local.sh PROCESSES FLAGS...
 PORT and PYTHON may be set in the environment. DRY_RUN=1 prints the commands.
 On GPUs give each process its own through CUDA_VISIBLE_DEVICES, or use one
 process: a process drives all the devices that it sees.
-SIGTERM and SIGINT are passed on; the status is that of the first failure.
+SIGTERM is passed on, and SIGINT as SIGTERM: the run saves and leaves. The status
+is that of the first failure; what has not ended GRACE (60) seconds after it is
+killed.
 TEXT
 }
 
@@ -39,29 +41,45 @@ if [[ -n "${DRY_RUN:-}" ]]; then
 fi
 
 pids=()
+# shellcheck disable=SC2329  # the traps call it
 pass_on() {
-  for pid in "${pids[@]}"; do
+  for pid in ${pids[@]+"${pids[@]}"}; do
     kill -s "$1" "$pid" 2>/dev/null || true
   done
 }
 trap 'pass_on TERM' TERM
-trap 'pass_on INT' INT
+# In the background bash lets nobody hear SIGINT.
+trap 'pass_on TERM' INT
 
 for ((i = 0; i < processes; i++)); do
   "${command[@]}" "--process=$i" &
   pids+=("$!")
 done
 
+# Others notice by themselves that one is lost, but a stopped one never ends.
 status=0
-for pid in "${pids[@]}"; do
-  # A trapped signal ends `wait` early: wait again while the process lives.
-  while true; do
+deadline=""
+remaining=("${pids[@]}")
+while ((${#remaining[@]})); do
+  living=()
+  for pid in "${remaining[@]}"; do
+    if kill -0 "$pid" 2>/dev/null; then
+      living+=("$pid")
+      continue
+    fi
     code=0
     wait "$pid" || code=$?
-    kill -0 "$pid" 2>/dev/null || break
+    if [[ $status == 0 && $code != 0 ]]; then
+      status=$code
+      deadline=$((SECONDS + ${GRACE:-60}))
+    fi
   done
-  if [[ $status == 0 ]]; then
-    status=$code
+  if [[ -n "$deadline" ]] && ((SECONDS >= deadline)); then
+    pass_on KILL
+  fi
+  remaining=(${living[@]+"${living[@]}"})
+  if ((${#remaining[@]})); then
+    sleep 0.2
   fi
 done
 exit "$status"

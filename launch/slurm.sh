@@ -12,6 +12,7 @@ NODES (1), GPUS per node (8), CPUS per GPU (4), TIME (24:00:00), PARTITION,
 ACCOUNT, JOB (jaxseg), PYTHON (python) may be set. The workdir must
 be on a file system that all nodes share. Ninety seconds before the time is up
 the processes get SIGTERM, save and leave; the same command goes on from there.
+A process that is lost ends all others, and the job.
 DRY_RUN=1 prints the job and submits nothing.
 TEXT
 }
@@ -39,7 +40,7 @@ if [[ -n "${ACCOUNT:-}" ]]; then
   options+=("--account=$ACCOUNT")
 fi
 
-command=$(printf '%q ' srun "${PYTHON:-python}" -m jaxseg.main "$@")
+command=$(printf '%q ' srun --kill-on-bad-exit=1 "${PYTHON:-python}" -m jaxseg.main "$@")
 script=$(printf '#!/usr/bin/env bash\nexec %s--coordinator=auto\n' "$command")
 
 if [[ -n "${DRY_RUN:-}" ]]; then

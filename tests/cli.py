@@ -5,11 +5,14 @@ so, but has not touched a device; each command is a fork of it, which runs the
 very same `app.run(main)` as `python -m jaxseg.main` and can be killed.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,7 +21,16 @@ import cv2
 import numpy as np
 import orbax.checkpoint as ocp
 
+from tests import quick
+
 ROOT = pathlib.Path(__file__).parents[1]
+
+
+def port():
+  """A free one."""
+  with contextlib.closing(socket.socket()) as s:
+    s.bind(("127.0.0.1", 0))
+    return s.getsockname()[1]
 
 
 def environment(**changes):
@@ -27,6 +39,13 @@ def environment(**changes):
   env.pop("XLA_FLAGS", None)
   env.update({k: str(v) for k, v in changes.items()})
   return env
+
+
+def quickly(devices):
+  """XLA_FLAGS: so many fake devices, and programs of few steps compiled soon,
+  as by `quick`."""
+  options = {"xla_force_host_platform_device_count": devices, **quick.OPTIONS}
+  return " ".join(f"--{k}={str(v).lower()}" for k, v in options.items())
 
 
 def write_folder(root, n=12, size=32):
@@ -87,6 +106,12 @@ class Job:
   def err(self):
     return pathlib.Path(f"{self.files}.err").read_text()
 
+  @property
+  def child(self):
+    """The process behind the guard, which does the work of one of several."""
+    path = f"/proc/{self.pid}/task/{self.pid}/children"
+    return int(pathlib.Path(path).read_text().split()[0])
+
   def wait(self, timeout=90):
     """Exit status; minus the signal if one killed it."""
     until = time.time() + timeout
@@ -126,18 +151,52 @@ class Server:
     print(json.dumps(message), file=self._process.stdin, flush=True)
     return json.loads(self._process.stdout.readline())
 
-  def start(self, argv, **env):
-    """Starts `python -m jaxseg.main *argv`."""
+  def start(self, argv, headroom_mb=None, **env):
+    """Starts `python -m jaxseg.main *argv`.
+
+    Args:
+      argv: of the command line.
+      headroom_mb: address space that the process may take beyond what it
+        starts with; None: no limit.
+      **env: changes of its environment.
+    """
     self._count += 1
     files = self._folder / f"command{self._count}"
-    pid = self.ask(argv=list(map(str, argv)), files=str(files), env=env)
+    for end in ("out", "err"):
+      pathlib.Path(f"{files}.{end}").touch()
+    pid = self.ask(
+      argv=list(map(str, argv)),
+      files=str(files),
+      env={k: str(v) for k, v in env.items()},
+      headroom_mb=headroom_mb,
+    )
     return Job(self, pid, files)
+
+  def together(self, argv, processes=1, devices=1):
+    """The jobs of one run of several processes, with so many devices each; see
+    `quickly`.
+    """
+    env = {"XLA_FLAGS": quickly(devices)}
+    if processes == 1:
+      return [self.start(argv, **env)]
+    joined = [f"--coordinator=127.0.0.1:{port()}", f"--processes={processes}"]
+    return [
+      self.start([*argv, *joined, f"--process={i}"], **env)
+      for i in range(processes)
+    ]
 
   def run(self, argv, timeout=90, **env):
     """(status, stdout, stderr)."""
     job = self.start(argv, **env)
     status = job.wait(timeout)
     return status, job.out, job.err
+
+
+def limit_memory(headroom_mb):
+  """Lets this process take so much more address space, and no more."""
+  pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])
+  limit = pages * resource.getpagesize() + headroom_mb * 1_000_000
+  resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
 def serve():
@@ -159,7 +218,11 @@ def serve():
             f"{message['files']}.{end}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC
           )
           os.dup2(file, number)
+        # In a shell's background it is ignored from the start.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         os.environ.update(message["env"])
+        if message["headroom_mb"]:
+          limit_memory(message["headroom_mb"])
         sys.argv = ["jaxseg.main", *message["argv"]]
         app.run(main.main, flags_parser=main._parse)  # exits
       answer = pid
@@ -180,10 +243,8 @@ def metrics(workdir):
 
 
 def without_speed(lines):
-  return [
-    {k: v for k, v in line.items() if k != "images_per_second"}
-    for line in lines
-  ]
+  clocked = ("images_per_second", "input_wait", "idle_share")
+  return [{k: v for k, v in line.items() if k not in clocked} for line in lines]
 
 
 def arrays(workdir, step, kind="latest"):

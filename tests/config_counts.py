@@ -24,6 +24,18 @@ def context_count(classes, widths):
   return dilated + c[-1] * classes + classes
 
 
+def linknet_count(maps, width=32):
+  """Of a decoder on maps of these channels, deepest first, smp's layers."""
+  total = 0
+  for a, b in itertools.pairwise([*maps, width]):
+    inside = a // 4
+    total += a * inside + 16 * inside**2 + inside + inside * b
+    total += 2 * (inside + inside + b)  # norms; the 4x4 has a bias as well
+  return total
+
+
+LITE0 = 2_958_848  # EfficientNet-Lite0's maps, of these channels:
+LITE0_MAPS = (320, 112, 40, 24, 32)  # the last is the stem
 RESNET18 = 11_176_512  # without its classifier
 
 
@@ -68,15 +80,21 @@ COUNTS = {
   # ResNet-18, 1x1 scores, a dense transposed convolution of 64 x 64.
   "fcn_d2l_camvid": RESNET18 + 513 * 11 + 64 * 64 * 11 * 11 + 11,
   "fcn_resnet50_cityscapes": 35_322_218 - 2 * (513 + 257),
+  "hed_bsds": 14_716_171,
   "keypoints_lsp": simple_baseline_count(14),
   "linknet_camvid": 11_535_659,
   "m4depth_scenes": 4_492_238,
   "m4depth_seven_scenes": 4_492_238,
   # Scores of 40 and of 128 channels.
   "lraspp_mobilenet_v3_large_cityscapes": 3_221_538 - 2 * (41 + 129),
+  # 8 scores, a depth and a direction of 3, of 32 channels each.
+  "multi_scenes:multi": LITE0 + 3 * linknet_count(LITE0_MAPS) + 33 * 12,
+  "multi_scenes:semantic": LITE0 + linknet_count(LITE0_MAPS) + 33 * 8,
+  "multi_scenes:depth": LITE0 + linknet_count(LITE0_MAPS) + 33,
+  "multi_scenes:normals": LITE0 + linknet_count(LITE0_MAPS) + 33 * 3,
   "pspnet_resnet50_cityscapes": 49_080_038,
   # 512 channels on a grid of 4x4, 256 hidden, x and y of 68 points.
-  "regressor_faces": RESNET18 + (16 * 512 + 1) * 256 + 257 * 136,
+  "regressor_faces": RESNET18 + (16 * 512 + 2) * 256 + 257 * 136,
   "segnet_basic_camvid": 1_416_587,
   "segnet_camvid": 29_449_355,
   "simple_baseline_faces": simple_baseline_count(68),

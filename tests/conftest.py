@@ -7,10 +7,33 @@ os.environ["XLA_FLAGS"] = (
   os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
 )
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# No test leaves programs in the user's cache, or the cache on for the next one.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = ""
+
+import gc
 
 import jax
 import numpy as np
 import pytest
+
+
+def pytest_collection_modifyitems(items):
+  """Orbax abandons coroutines when a read fails; they complain when collected,
+  which `_collected` does."""
+  silent = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+  )
+  for item in items:
+    if item.get_closest_marker("damage"):
+      item.add_marker(silent)
+
+
+@pytest.fixture(autouse=True)
+def _collected(request):
+  """Here, and not in the midst of another file's tests."""
+  yield
+  if request.node.get_closest_marker("damage"):
+    gc.collect()
 
 
 @pytest.fixture

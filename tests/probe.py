@@ -38,6 +38,21 @@ def parameters(model, *args, **options):
   return count(variables(model, *args, **options)["params"])
 
 
+def outputs(model, variables, image, train):
+  """Shapes of what `model` gives, in training its auxiliary heads too."""
+  return jax.eval_shape(
+    lambda v, x: model.apply(
+      v,
+      x,
+      train=train,
+      mutable=["batch_stats"],
+      rngs={"dropout": jax.random.key(0)},
+    )[0],
+    variables,
+    image,
+  )
+
+
 def run(model, variables, image):
   """What `model` computes in evaluation, compiled for this call."""
   return quick.jit(lambda v, x: model.apply(v, x, train=False))(

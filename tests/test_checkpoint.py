@@ -1,63 +1,19 @@
 """Checkpoints: what is saved comes back to the bit, or is not used at all."""
 
-import gc
+import errno
 import pathlib
 import shutil
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import pytest
 
-from jaxseg import checkpoint, mesh
+from jaxseg import continuation, faults
 from jaxseg.checkpoint import Checkpoints
-from jaxseg.state import State
 from jaxseg.types import UserError
+from tests.small_states import ABSTRACT, CONFIG, SHARDING, check_equal, make
 
-# Orbax abandons coroutines when a read fails; they complain when collected.
-pytestmark = pytest.mark.filterwarnings(
-  "ignore::pytest.PytestUnraisableExceptionWarning"
-)
-
-
-@pytest.fixture(autouse=True)
-def _collected():
-  yield
-  gc.collect()  # here, and not in the midst of another file's tests
-
-
-CONFIG = {
-  "seed": 0,
-  "steps": 10,
-  "model": {"name": "unet", "width": 4},
-  "optim": {"lr": 0.1, "rules": (("^encoder/", 0.1),)},
-  "eval": {"every": 5},
-}
-SHARDING = mesh.replicated(mesh.make_mesh(2))
-
-
-def make(step, seed=None):
-  """Noise, which does not compress: a flipped bit in it is still a number."""
-  rng = np.random.default_rng(step if seed is None else seed)
-  kernel = rng.normal(size=(64, 64)).astype(np.float32)
-  state = State(
-    step=jnp.int32(step),
-    params={"conv": {"kernel": kernel, "bias": kernel[0]}},
-    model_state={"batch_stats": {"mean": kernel[1]}},
-    opt_state=({"trace": kernel * 2}, ()),
-    ema=None,
-  )
-  return jax.tree.map(
-    lambda x: jax.make_array_from_callback(
-      np.shape(x), SHARDING, lambda index: np.asarray(x)[index]
-    ),
-    state,
-  )
-
-
-ABSTRACT = jax.tree.map(
-  lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=SHARDING), make(0)
-)
+pytestmark = pytest.mark.damage
 
 
 @pytest.fixture
@@ -73,12 +29,6 @@ def save(found, *steps, **kwargs):
   for step in steps:
     found.save(make(step), position={"next_batch": step}, **kwargs)
   found.wait()
-
-
-def check_equal(a, b):
-  jax.tree.map(
-    lambda x, y: np.testing.assert_array_equal(x, y, strict=True), a, b
-  )
 
 
 def test_what_is_saved_comes_back(opened, tmp_path):
@@ -182,6 +132,26 @@ def test_all_damaged_is_none(opened, tmp_path):
   assert len(notes) == 2
 
 
+def test_a_disk_that_does_not_answer_is_no_damage(
+  opened, tmp_path, monkeypatch
+):
+  """What would be set aside is still there when the disk is back."""
+  found, notes = opened
+  save(found, 1, 2)
+  refused = OSError(errno.EIO, "Input/output error", "latest/2/state")
+
+  def restore(*args, **kwargs):
+    raise ValueError("TensorStore") from refused
+
+  with monkeypatch.context() as patch:
+    patch.setattr(found._manager("latest"), "restore", restore)
+    with pytest.raises(ValueError, match="TensorStore") as error:
+      found.restore(ABSTRACT)
+  assert faults.sentence(error.value).startswith("latest/2/state cannot be rea")
+  assert not notes
+  check_equal(found.restore(ABSTRACT).state, make(2))
+
+
 def test_a_config_that_contradicts_is_refused_by_key(opened, tmp_path):
   found, _ = opened
   save(found, 3)
@@ -207,8 +177,8 @@ def test_a_config_that_contradicts_is_refused_by_key(opened, tmp_path):
 def test_tuples_that_became_lists_are_no_contradiction():
   saved = {"a": [["x", 0.1]], "b": [1, 2], "c": {"d": None}}
   now = {"a": (("x", 0.1),), "b": (1, 2), "c": {"d": None}}
-  assert checkpoint.contradictions(saved, now) == []
-  assert checkpoint.contradictions(saved, {**now, "b": (1, 3)}) == [
+  assert continuation.contradictions(saved, now) == []
+  assert continuation.contradictions(saved, {**now, "b": (1, 3)}) == [
     "b: [1, 2] in the checkpoint, [1, 3] now"
   ]
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from jaxseg import predict
 from tests import cli
 
 
@@ -70,6 +71,8 @@ def test_training_tells_what_it_does(run):
   assert all(line["loss"] > 0 for line in train)
   val = [line for line in lines if line["split"] == "val"]
   assert [line["step"] for line in val] == [6]
+  assert all(line["compilations"] == 1 for line in lines)
+  assert "Compiled: the train step 1 time(s), the eval step 1 time(s)." in out
   want = {"miou", "pixel_accuracy", "iou/ground", "iou/square"}
   assert want <= val[0].keys()
   config = json.loads((workdir / "config.json").read_text())
@@ -140,6 +143,34 @@ def test_export_writes_an_artifact_that_agrees(server, data, run):
   (sidecar,) = workdir.glob("export/*.json")
   assert artifact.stat().st_size > 1000
   assert "square" in json.dumps(json.loads(sidecar.read_text()))
+
+
+def test_an_artifact_for_any_size_predicts_what_mode_predict_predicts(
+  server, data, run, tmp_path
+):
+  workdir = run[0]
+  sizes = odd_inputs(tmp_path / "in")
+  resized = cli.folder_flags(data, data__eval="resize")
+  flags = [*resized, f"--workdir={workdir}"]
+  argv = [*flags, "--mode=export", "--config.export.sizes=any"]
+  status, _, err = server.run(argv)
+  assert status == 0, err
+  argv = [*flags, "--mode=predict", tmp_path / "in"]
+  status, _, err = server.run(
+    [*argv, f"--config.predict.out={tmp_path / 'live'}"]
+  )
+  assert status == 0, err
+  artifact = workdir / "export/unet_folder_any.stablehlo"
+  served = [artifact, tmp_path / "in", "--out", tmp_path / "served"]
+  assert predict.main(list(map(str, served))) == 0
+  for name, size in sizes.items():
+    live = np.array(Image.open(tmp_path / "live" / f"{name}.png"))
+    got = np.array(Image.open(tmp_path / "served" / f"{name}.png"))
+    assert got.shape == size
+    # Resizing rounds a level up or down, and decoders of JPEG differ by one.
+    assert (got != live).mean() < 0.02, name
+  refused = [*flags, "--mode=export", "--config.export.sizes=all"]
+  cli.check_refused(server, refused, "'all'", "'any'")
 
 
 def test_training_without_tensorflow(server, data, run, tmp_path):

@@ -37,3 +37,25 @@ def test_options_add_up(monkeypatch):
   monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
   compiling.jit(convolve)
   assert seen == {"compiler_options": None}
+
+
+def test_compilations_are_counted_and_a_second_shape_is_told_once():
+  told = []
+  counted = compiling.Counted(
+    lambda state, batch: {"a": state["a"] + batch["image"].sum()},
+    "train step",
+    told.append,
+  )
+  step = compiling.jit(counted, donate_argnums=0)
+  state = {"a": jax.numpy.zeros(())}
+  for n in (4, 4, 4):
+    state = step(state, {"image": np.ones((n, 3), np.float32)})
+  assert counted.count == 1
+  assert not told
+  for n in (2, 4, 2, 3):
+    state = step(state, {"image": np.ones((n, 3), np.float32)})
+  assert float(state["a"]) == 3 * (4 * 4 + 2 * 2 + 3)
+  assert counted.count == 3
+  assert len(told) == 1
+  assert "image float32 (2, 3) after float32 (4, 3)" in told[0]
+  assert "train step is compiled again" in told[0]

@@ -31,8 +31,8 @@ def module_of(path):
   return module
 
 
-# Methods without parameters: tests/test_methods.py has them.
-UNLEARNED = {"gpb_bsds", "slic_bsds", "ucm_bsds"}
+# Methods without parameters: tests/methods has them.
+UNLEARNED = {"gpb_bsds", "mcg_bsds", "slic_bsds", "ucm_bsds"}
 # (file, what --config=FILE:NAME has behind the colon)
 CASES = [
   pytest.param(path, name, id=":".join(filter(None, (path.stem, name))))
@@ -83,6 +83,7 @@ class Miniature:
     mask = rng.choice(self.ids, (40, 48)).astype(np.uint8)
     things = np.zeros((40, 48), np.uint8)
     things[5:20, 8:30] = 1
+    people = (rng.random((3, 40, 48)) < 0.2).astype(np.uint8)
     fields = {
       "image": cv2.imencode(".png", image)[1].tobytes(),
       "label": cv2.imencode(".png", mask)[1].tobytes(),
@@ -90,6 +91,8 @@ class Miniature:
       "depth": rng.uniform(1, 20, (40, 48)).astype(np.float32),
       "normal": np.full((40, 48, 3), [0, 0.6, -0.8], np.float32),
       "keypoints": rng.uniform(1, 39, (1, self.points, 3)).astype(np.float32),
+      "boundary": cv2.imencode(".png", people.reshape(-1, 48))[1].tobytes(),
+      "region": cv2.imencode(".png", mask)[1].tobytes(),
       "camera": np.float32([40, 40, 24, 20]),
     }
     return {key: fields[key] for key in self.keys}
@@ -138,7 +141,10 @@ def test_counts_and_header(path, variant, miniatures, request):
   config.accumulate = 1
   built = build.experiment(config)
   # A published network keeps its own decoder; see networks.make_model.
-  on_kit = "lite0" in path.stem or path.stem == "drone_landing"
+  on_kit = "lite0" in path.stem or path.stem in (
+    "drone_landing",
+    "multi_scenes",
+  )
   assert isinstance(built.model, kit.EncoderDecoder) == on_kit
   params = built.abstract_state().params
   header = path.read_text().split('"""')[1]
@@ -274,7 +280,14 @@ def test_every_default_key_is_read_somewhere():
   """No dead keys: each name of defaults.py stands in the code that builds."""
   code = "".join(
     (ROOT / "jaxseg" / name).read_text()
-    for name in ("build.py", "clicked.py", "clips.py", "run.py", "unlearned.py")
+    for name in (
+      "build.py",
+      "clicked.py",
+      "clips.py",
+      "networks.py",
+      "run.py",
+      "unlearned.py",
+    )
   )
   # Read as a section.
   whole = {"application", "method", "optim", "inference", "model", "task"}

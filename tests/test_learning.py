@@ -69,9 +69,9 @@ RECIPES = {
   "deeplabv3_resnet101": Recipe((8, 12), 8, DEEPLAB),
   "deeplabv3plus_resnet101": Recipe((16, 24), 4, PLUS),
   "deeplabv3plus_xception65": Recipe((16, 24), 4, PLUS),
-  "dilated_vgg": Recipe((8, 12), 8, FCN, rate=2e-3),
-  "dilated_vgg_context": Recipe((8, 12), 8, FCN, rate=2e-3),
-  "dilated_vgg_context_large": Recipe((8, 12), 8, FCN, rate=2e-3),
+  "dilated_vgg": Recipe((8, 12), 8, FCN, 500, 1e-3),
+  "dilated_vgg_context": Recipe((8, 12), 8, FCN, 800, 1.5e-3),
+  "dilated_vgg_context_large": Recipe((8, 12), 8, FCN, 700, 1e-3),
   "dorn": Recipe(
     (8, 12),
     8,
@@ -94,25 +94,34 @@ RECIPES = {
   "farabet": Recipe((8, 12), 4, {"width": 16, "hidden": 64}, rate=1e-3),
   "fcn16s": Recipe((4, 6), 16, FCN, rate=2e-3),
   "fcn32s": Recipe((2, 3), 32, FCN, rate=2e-3),
-  "fcn8s": Recipe((8, 12), 8, FCN, rate=2e-3),
+  "fcn8s": Recipe((8, 12), 8, FCN, 700, 4e-3),
   "fcn_d2l": Recipe((12, 16), 8, {"encoder": RESNET}),
   "fcn_resnet101": Recipe((8, 12), 8, DEEPLAB),
   "fpn": Recipe(
     (16, 24), 4, {"encoder": RESNET, "pyramid_width": 32, "width": 16}
   ),
   "fullres": Recipe(fields={"width": 16, "depth": 5}),
+  "hed": Recipe(
+    (8, 12),
+    4,
+    {"encoder": TINY["hed"]["encoder"].clone(width=16)},
+    rate=3e-3,
+  ),
   "hypercolumn": Recipe((8, 12), 8, VGG, rate=2e-3),
   "linknet": Recipe((16, 24), 4, {"encoder": RESNET, "width": 16}),
   "lraspp_mobilenet_v3_large": Recipe(
     (8, 12), 8, {"encoder": RESNET, "width": 16}
   ),
-  "patch": Recipe((16, 24), 2, {"width": 16, "fc_width": 32}, rate=3e-3),
+  "patch": Recipe(
+    (16, 24), 2, {"width": 32, "depth": 2, "fc_width": 128}, rate=6e-3
+  ),
   "pinheiro": Recipe((12, 16), 4, {"width": 40}, 600, 1e-3),
   "pspnet_resnet101": Recipe((8, 12), 8, {**DEEPLAB, "pool_width": 8}),
   "residual_unet": Recipe(fields={"width": 16}),
   "segnet": Recipe(fields={"width": 16}),
   "segnet_basic": Recipe(fields={"width": 16}),
   "simple_baseline": Recipe((16, 24), 4, {"encoder": RESNET, "width": 16}),
+  "ssn": Recipe(fields={"width": 16}),
   "unet": Recipe(fields={"width": 16}),
   "unet_mobilenet_v2": Recipe(
     (16, 24),

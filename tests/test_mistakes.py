@@ -89,6 +89,7 @@ SIMPLE = {
     ],
     ["crf test_iterations = 0"],
   ),
+  "convolutions": (["--config.convolutions=cudnn"], ["'cudnn'", "xla, onednn"]),
   "argument": (["surplus"], ["'surplus'"]),
   "process": (["--process=1"], ["--coordinator"]),
 }

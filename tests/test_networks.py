@@ -28,7 +28,8 @@ def test_every_option_of_a_network_is_one():
   known = fields_of([*models.MODELS.values(), *kit.DECODERS.values()])
   encoders_ = fields_of(encoders.ENCODERS.values())
   read = {"name", "weights", "encoder", "in_channels", "classes", "missing"}
-  assert set(model.keys()) - read - {"output_stride", "crf"} <= known
+  of_kit = {"output_stride", "own_decoders"}
+  assert set(model.keys()) - read - of_kit - {"crf"} <= known
   field = {f.name for f in dataclasses.fields(dense.DenseOptions)}
   assert set(model.crf.keys()) == field | {"test_iterations"}
   assert set(model.encoder.keys()) - read <= encoders_

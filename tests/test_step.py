@@ -16,6 +16,7 @@ from jaxseg.types import IGNORE
 
 CLASSES = ("a", "b", "c")
 PALETTE = ((0, 0, 0), (1, 1, 1), (2, 2, 2))
+LOSSES = (("cross_entropy", 1.0, ()), ("dice", 0.5, ()), ("focal", 0.3, ()))
 
 
 class Net(nn.Module):
@@ -96,9 +97,6 @@ def check_close(a, b, atol=1e-6):
   )
 
 
-LOSSES = (("cross_entropy", 1.0, ()), ("dice", 0.5, ()), ("focal", 0.3, ()))
-
-
 @pytest.mark.parametrize("norm", [False, True])
 def test_eight_devices_are_one_device(norm):
   task = Semantic(CLASSES, PALETTE, LOSSES)
@@ -115,6 +113,45 @@ def test_accumulation_is_the_large_batch(parts):
   check_close(whole.params, pieces.params)
   np.testing.assert_allclose(logs["loss"], plogs["loss"], rtol=1e-6)
   np.testing.assert_allclose(logs["grad_norm"], plogs["grad_norm"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_accumulation_with_padding_examples(parts):
+  """A micro-batch of padding alone, one of a lone pixel, two losses."""
+  data = batch()
+  data["_mask"][:] = [True, True, True, False, False, True, False, False]
+  assert not data["_mask"][3::4].any()
+  task = Semantic(
+    CLASSES, PALETTE, (LOSSES[0], ("focal", 0.3, (("alpha", 0.25),)))
+  )
+  whole, logs = run(data=data, task=task)
+  pieces, plogs = run(data=data, task=task, accumulate=parts)
+  check_close(whole.params, pieces.params)
+  for key in ("loss", "cross_entropy", "focal"):
+    np.testing.assert_allclose(logs[key], plogs[key], rtol=1e-5)
+
+
+def test_batch_norm_sees_micro_batches_one_after_the_other():
+  """Two of four images move the running mean twice, by their own means."""
+  data = batch()
+  pieces, _ = run(Net(norm=True), data=data, accumulate=2)
+  image = jnp.asarray(data["image"], jnp.float32) / 255
+  model = Net(norm=True)
+  # The first convolution does not depend on the normalisation behind it.
+  params = jax.jit(
+    lambda: model.init(jax.random.key(0), image[:1], train=False)
+  )()["params"]["first"]
+  first = jax.jit(nn.Conv(8, (3, 3)).apply)({"params": params}, image)
+  want = 0.0
+  for part in (first[0::2], first[1::2]):
+    want = 0.99 * want + 0.01 * np.asarray(part).mean((0, 1, 2))
+  got = pieces.model_state["batch_stats"]["norm"]["mean"]
+  np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-7)
+  whole, _ = run(Net(norm=True), data=data)
+  once = whole.model_state["batch_stats"]["norm"]["mean"]
+  np.testing.assert_allclose(
+    once, 0.01 * np.asarray(first).mean((0, 1, 2)), rtol=1e-4, atol=1e-7
+  )
 
 
 def test_accumulation_over_devices():

@@ -70,6 +70,7 @@ TINY = {
   "fcn_resnet50": DEEPLAB,
   "fpn": {"encoder": BASIC, "pyramid_width": 8, "width": 4},
   "fullres": {"width": 4, "depth": 3},
+  "hed": {"encoder": ENCODERS["vgg16"](width=4)},
   "hypercolumn": VGG,
   "linknet": {"encoder": BASIC, "width": 4},
   "lraspp_mobilenet_v3_large": {"encoder": BASIC, "low": "c3", "width": 4},
@@ -82,6 +83,7 @@ TINY = {
   "segnet": {"width": 4},
   "segnet_basic": {"width": 4},
   "simple_baseline": {"encoder": BASIC, "width": 4},
+  "ssn": {"width": 4},
   "unet": {"width": 4, "depth": 2},
   "unet_mobilenet_v2": {
     "encoder": MODELS["unet_mobilenet_v2"].fields["encoder"].clone(width=0.1),

@@ -35,6 +35,7 @@ from jaxseg.classical import connect, pictures
 from jaxseg.ops import color
 
 Array = jax.Array
+LEAST = 1e-12  # of a pixel, that a superpixel has to have
 
 
 def seeds(values: Array, cells: grids.Grid) -> Array:
@@ -112,6 +113,9 @@ def assign(
 def means(blocks: Array, share: Array, before: Array) -> Array:
   """(rows, columns, c): mean of what each superpixel has; `before` if nothing.
 
+  Less than LEAST of a pixel is nothing: its square, in the gradient, would be
+  no float32.
+
   Args:
     blocks: (rows, columns, c + 1, p), the last channel 1.
     share: (rows, columns, 9, p): of each pixel in each superpixel around.
@@ -120,8 +124,9 @@ def means(blocks: Array, share: Array, before: Array) -> Array:
   total = jnp.einsum("yxkp,yxnp->nyxk", blocks, share)
   total = grids.give(total)
   area = total[..., -1:]
-  safe = jnp.where(area > 0, area, 1.0)
-  return jnp.where(area > 0, total[..., :-1] / safe, before)
+  some = area > LEAST
+  safe = jnp.where(some, area, 1.0)
+  return jnp.where(some, total[..., :-1] / safe, before)
 
 
 def cluster(

@@ -159,7 +159,7 @@ def label_loss(
   said = reconstruct(soft, truth, cells)
   # What ignored pixels leave is shared out: a distribution over the classes.
   total = jnp.sum(said, -1, keepdims=True)
-  said = said / jnp.where(total > 0, total, 1.0)
+  said = said / jnp.where(total > slic.LEAST, total, 1.0)
   right = jnp.sum(said * truth, -1)
   loss = -jnp.log(jnp.maximum(jnp.where(valid, right, 1.0), 1e-8))
   return jnp.sum(loss), jnp.sum(valid, dtype=jnp.float32)

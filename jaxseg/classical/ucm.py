@@ -136,6 +136,27 @@ def distance(tree: Hierarchy) -> np.ndarray:
   return out
 
 
+def spans(tree: Hierarchy) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """The leaves in an order in which those of every node are side by side.
+
+  Returns:
+    order int64 (n,), of leaves; start, stop int64 (2 n - 1,): node i has the
+    leaves order[start[i] : stop[i]].
+  """
+  n = tree.count
+  size = np.ones(2 * n - 1, np.int64)
+  for i, (a, b) in enumerate(tree.merges.tolist()):
+    size[n + i] = size[a] + size[b]
+  start = np.zeros(2 * n - 1, np.int64)
+  for i in range(n - 2, -1, -1):
+    a, b = tree.merges[i]
+    start[a] = start[n + i]
+    start[b] = start[a] + size[a]
+  order = np.empty(n, np.int64)
+  order[start[:n]] = np.arange(n)
+  return order, start, start + size
+
+
 def contours(tree: Hierarchy) -> np.ndarray:
   """float32 (2 h + 1, 2 w + 1): heights on the sides and corners of pixels.
 

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from jaxseg.data import images
+from jaxseg.data import images, several
 from jaxseg.data.points import PointSpec
 from jaxseg.types import IGNORE, UserError
 
@@ -85,6 +85,10 @@ class Decoder:
       except UserError as e:
         raise UserError(f"{name()}: {e}") from e
     size = out["image"].shape[:2]
+    if "boundary" in out:
+      out["boundary"] = several.share(out["boundary"], size, name())
+    if "region" in out:
+      out["region"] = several.finest(out["region"], size, name())
     for key in ("label", "instance", "depth", "normal"):
       if key in out and out[key].shape[:2] != size:
         raise UserError(
@@ -115,6 +119,9 @@ class Decoder:
       return value if decoded else images.read_image(value)
     if key == "label":
       return self.label(value)
+    # Of several people, until the size is known.
+    if key in ("boundary", "region"):
+      return images.read_mask(value)
     if key == "instance":
       decoded = isinstance(value, np.ndarray)
       return (value if decoded else images.read_mask(value)).astype(np.int32)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import colorsys
 import dataclasses
+import os
 import pathlib
 import random
 from collections.abc import Mapping, Sequence
@@ -63,6 +64,11 @@ class FolderSpec:
     """The splits that exist, by name."""
     if not self.split_dir:
       return {"train": "train", "val": "val"}
+    if not os.path.isdir(self.split_dir):
+      raise UserError(
+        f"config.data.split_dir = {self.split_dir!r} is not a folder: expected "
+        "one with train.txt, val.txt, test.txt; empty: a fraction is held out."
+      )
     found = sorted(p.stem for p in pathlib.Path(self.split_dir).glob("*.txt"))
     return {name: name for name in found}
 
@@ -105,7 +111,7 @@ class FolderSpec:
 
   def _listed(self, split: str, images: Mapping[str, str]) -> list[str]:
     path = pathlib.Path(self.split_dir) / f"{split}.txt"
-    if not path.is_file():
+    if not os.path.isfile(path):
       raise UserError(
         f"split file {path} does not exist; found: "
         f"{', '.join(self.splits) or 'none'}."
@@ -131,7 +137,7 @@ class FolderSpec:
 def _index(folder: str, suffixes: Sequence[str], what: str) -> dict[str, str]:
   """Relative name without suffix -> path."""
   root = pathlib.Path(folder)
-  if not folder or not root.is_dir():
+  if not folder or not os.path.isdir(root):  # False for names too long
     raise UserError(
       f"config.data.{what} = {folder!r} is not a folder. Point it at the "
       f"folder that holds the {what}."
@@ -177,6 +183,21 @@ def parse_color(text: str) -> Color:
       f"{text!r} is not a colour: write '#ff8000' or '255 128 0'."
     )
   return color
+
+
+def _ids(values: Sequence[int], what: str) -> tuple[int, ...]:
+  """Ids that a mask of 16 bits can hold, each once."""
+  wrong = UserError(
+    f"config.data.{what} = {values!r}: expected different whole numbers from 0 "
+    "to 65535, as the masks hold them, such as (0, 7)."
+  )
+  try:
+    ids = tuple(int(v) for v in values)
+  except (TypeError, ValueError, OverflowError):
+    raise wrong from None
+  if not all(0 <= v < 1 << 16 for v in ids) or len(set(ids)) != len(ids):
+    raise wrong
+  return ids
 
 
 def folder_spec(
@@ -226,10 +247,12 @@ def folder_spec(
     raise UserError(
       f"config.data.val_fraction = {val_fraction}: expected between 0 and 1."
     )
-  table = {int(v): i for i, v in enumerate(ids or range(len(names)))}
+  ids = _ids(ids or range(len(names)), "ids")
+  ignore_ids = _ids(ignore_ids, "ignore_ids")
+  table = {v: i for i, v in enumerate(ids)}
   table[IGNORE] = table.get(IGNORE, IGNORE)
   for value in ignore_ids:
-    table[int(value)] = IGNORE
+    table[value] = IGNORE
   parsed = [parse_color(text) for text in colors]
   return FolderSpec(
     images=images,

@@ -1,10 +1,12 @@
 """Moving an example: one geometry for each kind of field.
 
 Images and colours are interpolated; labels, instances, depth and normals take
-the nearest pixel, so that a value that was not there before never appears;
-flips negate the x of normals and mirror motions; points and boxes move with
-the pixels; intrinsics follow the crop and the scale; a point that has left the
-image has visibility 0. Pixel i covers [i, i + 1): its centre is at i + 0.5.
+the nearest pixel, so that a value that was not there before never appears; so
+do lines, but for the largest of all pixels where a map shrinks, since the
+nearest would lose lines one pixel wide; flips negate the x of normals and
+mirror motions; points and boxes move with the pixels; intrinsics follow the
+crop and the scale; a point that has left the image has visibility 0. Pixel i
+covers [i, i + 1): its centre is at i + 0.5.
 """
 
 from __future__ import annotations
@@ -20,7 +22,15 @@ Fields = dict[str, Any]
 Size = tuple[int, int]
 
 # What fills the ground outside the picture, by kind of map.
-MAPS = {"label": IGNORE, "instance": 0, "depth": 0.0, "normal": 0.0}
+MAPS = {
+  "label": IGNORE,
+  "boundary": IGNORE,
+  "region": IGNORE,
+  "instance": 0,
+  "depth": 0.0,
+  "normal": 0.0,
+}
+LINES = ("boundary",)  # maps of lines one pixel wide
 
 
 def size_of(fields: Fields) -> Size:
@@ -83,7 +93,7 @@ def resize(fields: Fields, size: Size, smooth: bool = True) -> Fields:
   )
   for key in MAPS:
     if key in out:
-      out[key] = nearest(out[key], size)
+      out[key] = (lines if key in LINES else nearest)(out[key], size)
   return out
 
 
@@ -96,6 +106,26 @@ def nearest(array: np.ndarray, size: Size) -> np.ndarray:
   rows = (2 * np.arange(size[0]) + 1) * h // (2 * size[0])
   cols = (2 * np.arange(size[1]) + 1) * w // (2 * size[1])
   return array[rows][:, cols]  # one axis at a time: seven times faster
+
+
+def lines(array: np.ndarray, size: Size) -> np.ndarray:
+  """As `nearest`; an axis that shrinks has the largest of all its pixels.
+
+  Each input pixel belongs to the output pixel that holds its centre. IGNORE
+  is less than all else, and stays where there is nothing else.
+
+  Args:
+    array: uint8 (h, w), values up to 127 and IGNORE.
+    size: (h, w).
+  """
+  signed = array.view(np.int8)  # IGNORE is -1
+  for axis, m in enumerate(size):
+    n = signed.shape[axis]
+    if m < n:
+      # Pixel j is output i's from j + 1/2 >= i n / m on.
+      starts = -((m - 2 * n * np.arange(m)) // (2 * m))
+      signed = np.maximum.reduceat(signed, starts, axis)
+  return nearest(signed.view(np.uint8), size)
 
 
 def crop(fields: Fields, y: int, x: int, size: Size) -> Fields:

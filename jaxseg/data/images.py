@@ -8,17 +8,16 @@ be read raises a UserError that names the file.
 
 from __future__ import annotations
 
-import glob
 import io
 import os
 import pathlib
-import re
 from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
 import PIL.Image
 
+from jaxseg.serving import paths
 from jaxseg.types import IGNORE, UserError
 
 Color = tuple[int, int, int]
@@ -163,57 +162,8 @@ def write_png_palette(
 def list_images(
   patterns: Source | Sequence[str | os.PathLike],
 ) -> list[pathlib.Path]:
-  """Finds the images of files, folders (recursively) and glob patterns.
-
-  Natural order (img2 before img10) within each pattern, without repetition;
-  hidden files are left out.
-
-  Raises:
-    UserError: a pattern that finds no image.
-  """
-  if isinstance(patterns, str | os.PathLike):
-    patterns = [patterns]
-  if not patterns:
-    raise UserError("no input was given: expected images, folders or globs.")
-  found: dict[pathlib.Path, None] = {}
-  for pattern in patterns:
-    path = pathlib.Path(pattern).expanduser()
-    if path.is_file():
-      found[path] = None
-      continue
-    folder = path.is_dir()
-    matches = (
-      path.rglob("*")
-      if folder
-      else map(pathlib.Path, glob.glob(str(path), recursive=True))
-    )
-    images = [p for p in matches if _is_image(p)]
-    if not images:
-      what = "folder" if folder else "file or pattern"
-      raise UserError(
-        f"no image found in {what} {str(pattern)!r}: expected files that end "
-        f"in {', '.join(SUFFIXES)}; check the path."
-      )
-    found.update(dict.fromkeys(sorted(images, key=natural_key)))
-  return list(found)
-
-
-def natural_key(path: str | os.PathLike) -> list[tuple[int, int, str]]:
-  """Sort key under which numbers in names compare as numbers."""
-  parts = re.split(r"(\d+)", str(path))
-  return [
-    (0, int(part), "") if part.isdecimal() else (1, 0, part.lower())
-    for part in parts
-    if part
-  ]
-
-
-def _is_image(path: pathlib.Path) -> bool:
-  return (
-    path.suffix.lower() in SUFFIXES
-    and not path.name.startswith(".")
-    and path.is_file()
-  )
+  """The images of files, folders and globs; see `serving.paths.find`."""
+  return paths.find(patterns, SUFFIXES)
 
 
 def _load(source: Source, name: str | None) -> tuple[bytes, str]:
@@ -223,7 +173,11 @@ def _load(source: Source, name: str | None) -> tuple[bytes, str]:
   else:
     name = name or str(source)
     try:
-      data = pathlib.Path(source).read_bytes()
+      path = pathlib.Path(source)
+      if not (path.is_file() or path.is_dir()) and path.exists():
+        # Reading a pipe would wait for somebody to write.
+        raise UserError(f"{name} is no file: expected one, {_KINDS}.")
+      data = path.read_bytes()
     except FileNotFoundError:
       raise UserError(f"{name} does not exist: check the path.") from None
     except IsADirectoryError:

@@ -66,6 +66,6 @@ def withhold(
     has = rng.random() < share
     out[f"_has_{key}"] = np.bool_(has)
     if not has:  # nobody can learn from it by mistake
-      void = IGNORE if key == "label" else 0
+      void = IGNORE if key in ("label", "boundary", "region") else 0
       out[key] = np.full_like(fields[key], void)
   return out

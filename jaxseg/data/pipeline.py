@@ -22,6 +22,7 @@ import jax
 import numpy as np
 
 from jaxseg.data import missing
+from jaxseg.data.cache import Examples
 from jaxseg.data.decode import Decoder
 from jaxseg.data.sources import Source
 from jaxseg.data.transforms import Transform
@@ -60,16 +61,12 @@ def default_threads() -> int:
 
 
 def _example(
-  source: Source, decoder: Decoder, index: int, transform: Transform, rng: Any
+  examples: Examples, index: int, transform: Transform, rng: Any
 ) -> HostBatch:
   """Example `index`, decoded and transformed; a clip as arrays (t, ...)."""
-  raw = source[index]
-  frames = decoder.frames(raw, lambda: source.name_of(index))
-  if isinstance(raw, list):
-    frames = transform(frames, rng)
-    fields = {key: np.stack([f[key] for f in frames]) for key in frames[0]}
-  else:
-    fields = transform(frames[0], rng)
+  fields = transform(examples[index], rng)
+  if isinstance(fields, list):
+    fields = {key: np.stack([f[key] for f in fields]) for key in fields[0]}
   fields.pop("flip_pairs", None)  # of the transforms alone
   fields["_mask"] = np.bool_(True)
   fields["_id"] = np.int32(index)
@@ -109,6 +106,7 @@ def train_batches(
   shard: Shard | None = None,
   threads: int = 0,
   keep: Mapping[str, float] | None = None,
+  cache_mb: float = 0,
 ) -> Iterator[HostBatch]:
   """Endless batches of this host's rows, from global batch `start` on.
 
@@ -122,6 +120,7 @@ def train_batches(
     shard: this host; None asks JAX.
     threads: reading threads; 0 is one per core.
     keep: field -> share of the examples that keep it, see `data.missing`.
+    cache_mb: of decoded examples to keep in memory, see `data.cache`.
 
   Yields:
     image uint8 (b, h, w, 3), label uint8 (b, h, w), ..., _mask, _id.
@@ -130,6 +129,7 @@ def train_batches(
   threads = threads or default_threads()
   cv2.setNumThreads(1)  # ours are enough: two pools get in each other's way
 
+  examples = Examples(source, decoder, cache_mb)
   n = len(source)
 
   @functools.lru_cache(maxsize=4)
@@ -139,7 +139,7 @@ def train_batches(
   def load(position: int, rng: np.random.Generator) -> HostBatch:
     # Our own shuffle: Grain's costs a millisecond per example.
     index = int(order(position // n)[position % n])
-    fields = _example(source, decoder, index, transform, rng)
+    fields = _example(examples, index, transform, rng)
     return missing.withhold(fields, index, keep or {}, seed)
 
   dataset = (
@@ -192,10 +192,11 @@ def eval_batches(
   threads = threads or default_threads()
   n = min(limit or len(source), len(source))
   total = num_eval_batches(n, batch_size) * batch_size
+  examples = Examples(source, decoder)
   rng = np.random.default_rng(0)  # eval transforms draw nothing
 
   def load(position: int) -> HostBatch:
-    out = _example(source, decoder, min(position, n - 1), transform, rng)
+    out = _example(examples, min(position, n - 1), transform, rng)
     if position >= n:
       out["_mask"] = np.bool_(False)
     return out

@@ -45,13 +45,17 @@ def place_of(spec: DatasetSpec, data_dir: str) -> pathlib.Path:
   return pathlib.Path(data_dir, name, config, spec.version)
 
 
+def is_to_be_made(spec: Any, data_dir: str | None) -> bool:
+  """Whether `embedded` has something to do."""
+  folder = os.path.expanduser(data_dir or sources.default_data_dir())
+  return spec.embedded and not place_of(spec, folder).is_dir()
+
+
 def embedded(spec: Any, data_dir: str | None, console: Console) -> None:
   """Makes an embedded data set if it is not there yet; others: nothing."""
-  if not spec.embedded:
+  if not is_to_be_made(spec, data_dir):
     return
   folder = os.path.expanduser(data_dir or sources.default_data_dir())
-  if place_of(spec, folder).is_dir():
-    return
   console.print(f"Making the data set {spec.name!r} in {folder} (once).")
   prepare(spec, folder)
 

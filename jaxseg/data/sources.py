@@ -45,7 +45,15 @@ OWN_BUILDERS = {
   "jaxseg_seven_scenes": seven_scenes_builder.JaxsegSevenScenes,
 }
 # Features that are compressed images in the records.
-COMPRESSED = ("image", "label", "instance", "regions", "boundaries")
+COMPRESSED = (
+  "image",
+  "label",
+  "instance",
+  "regions",
+  "boundaries",
+  "boundary",
+  "region",
+)
 
 
 class Source(Protocol):
@@ -69,17 +77,26 @@ class TfdsSource:
   records: Sequence[Mapping[str, Any]]
   features: Mapping[str, str]
   where: str
+  files: str = ""  # that hold them, for messages
 
   def __len__(self) -> int:
     return len(self.records)
 
   def __getitem__(self, index: int) -> dict[str, Any]:
-    record = self.records[index]
+    try:
+      record = self.records[index]
+    except (RuntimeError, OSError, ValueError) as e:
+      raise UserError(
+        _damaged(f"{self.where}[{index}] in {self.files}", e)
+      ) from e
     return {key: record[name] for key, name in self.features.items()}
 
   def name_of(self, index: int) -> str:
     """Split, position and, where the record has one, the file name."""
-    name = self.records[index].get("file_name", b"")
+    try:
+      name = self.records[index].get("file_name", b"")
+    except (RuntimeError, OSError, ValueError):
+      name = b""  # of a name the error will not be
     name = name.decode() if isinstance(name, bytes) else str(name)
     return f"{self.where}[{index}]" + (f" ({name})" if name else "")
 
@@ -95,14 +112,44 @@ class FolderSource:
 
   def __getitem__(self, index: int) -> dict[str, Any]:
     image, mask = self.pairs[index]
-    return {
-      "image": pathlib.Path(image).read_bytes(),
-      "label": pathlib.Path(mask).read_bytes(),
-    }
+    return {"image": _bytes(image), "label": _bytes(mask)}
 
   def name_of(self, index: int) -> str:
     """The image's path."""
     return self.pairs[index][0]
+
+
+def _bytes(path: str) -> bytes:
+  try:
+    return pathlib.Path(path).read_bytes()
+  except OSError as e:
+    raise UserError(
+      f"{path} cannot be read any more ({e.strerror}): it was there when the "
+      "folder was listed. Bring the data back (is its disk there?); the same "
+      "command goes on from the last checkpoint."
+    ) from e
+
+
+def _damaged(what: str, error: Exception) -> str:
+  """Of records that cannot be read; array_record hashes all its bytes."""
+  return (
+    f"{what} cannot be read ({' '.join(str(error).split())[:300]}): the "
+    "records are damaged or were taken away. Bring the file back or copy it "
+    "again, or delete its folder and prepare the data set again; a run goes "
+    "on from its last checkpoint."
+  )
+
+
+def _files(builder: Any, expression: str) -> str:
+  """The files of a split; of many the first, and how many there are."""
+  try:
+    names = sorted(map(str, builder.info.splits[expression].filenames))
+  except (KeyError, ValueError):
+    names = []
+  if not names:
+    return str(builder.data_path)
+  more = f" (or one of {len(names)} beside it)" if len(names) > 1 else ""
+  return os.path.join(builder.data_path, names[0]) + more
 
 
 def default_data_dir() -> str:
@@ -161,8 +208,13 @@ def open_tfds(
   place = os.path.join(data_dir, name, config, spec.version)
   if not os.path.isdir(place):
     raise UserError(_describe_missing(spec, data_dir, place))
-  builder = make_builder(spec, data_dir)
-  file_format = builder.info.file_format
+  try:
+    builder = make_builder(spec, data_dir)
+    file_format = builder.info.file_format
+  except UserError:
+    raise
+  except Exception as e:  # whatever TFDS finds in damaged descriptions
+    raise UserError(_damaged(f"the description in {place}", e)) from e
   if file_format is not None and file_format.value != "array_record":
     raise UserError(
       f"{place} holds {file_format.value} records; random access needs "
@@ -187,15 +239,19 @@ def open_tfds(
   }
   try:
     records = builder.as_data_source(expression, decoders=skip)
-  except (ValueError, KeyError, FileNotFoundError) as e:
+    length = len(records)
+  except (RuntimeError, OSError) as e:
+    raise UserError(_damaged(_files(builder, expression), e)) from e
+  except (ValueError, KeyError) as e:
     available = ", ".join(builder.info.splits) or "none"
     raise UserError(
       f"split {expression!r} of {place} cannot be read ({e}); it holds: "
       f"{available}. Prepare it again, or choose another split."
     ) from e
-  if not len(records):
+  if not length:
     raise UserError(f"split {expression!r} of {place} is empty.")
-  return TfdsSource(records, names, f"{name} {expression}")
+  files = _files(builder, expression)
+  return TfdsSource(records, names, f"{name} {expression}", files)
 
 
 def open_source(

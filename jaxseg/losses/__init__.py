@@ -10,7 +10,8 @@ images in [0, 1], (b, h, w, c), every channel of a pixel one element;
 for keypoints as maps, as positions and as coordinates;
 `BIN_LOSSES` and `ORDINAL_LOSSES` of (logits, bin, *, mask=None) for depth as
 bins, -1 where nothing was measured; `CENTRE_LOSSES` of (centres (b, k), depth,
-*, mask=None) for bins that are an image's own.
+*, mask=None) for bins that are an image's own; `BOUNDARY_LOSSES` of (logits,
+target, *, mask=None) for lines: target 1 on them, 255 where it is not sure.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
+from jaxseg.losses.balanced import balanced_cross_entropy
 from jaxseg.losses.cross_entropy import binary_cross_entropy, cross_entropy
 from jaxseg.losses.depth import chamfer, eigen, ordinal
 from jaxseg.losses.dice import dice
@@ -34,10 +36,12 @@ from jaxseg.losses.keypoints import (
 from jaxseg.losses.normals import angular, cosine, negative_dot
 from jaxseg.losses.regression import berhu, huber, l1, l2, silog
 from jaxseg.losses.soft import soft_cross_entropy
+from jaxseg.losses.strips import by_strips
 from jaxseg.types import Mean
 
 __all__ = [
   "BIN_LOSSES",
+  "BOUNDARY_LOSSES",
   "CENTRE_LOSSES",
   "DEPTH_LOSSES",
   "IMAGE_LOSSES",
@@ -46,8 +50,10 @@ __all__ = [
   "NORMAL_LOSSES",
   "ORDINAL_LOSSES",
   "angular",
+  "balanced_cross_entropy",
   "berhu",
   "binary_cross_entropy",
+  "by_strips",
   "chamfer",
   "coordinate_l2",
   "coordinate_smooth_l1",
@@ -126,6 +132,14 @@ KEYPOINT_LOSSES: dict[str, dict[str, Callable[..., Mean]]] = {
 BIN_LOSSES: dict[str, Callable[..., Mean]] = {
   # Bin 255 is a bin like the others.
   "cross_entropy": functools.partial(cross_entropy, ignore=None),
+}
+
+BOUNDARY_LOSSES: dict[str, Callable[..., Mean]] = {
+  "balanced": balanced_cross_entropy,
+  # As in HED, whose learning rate goes with it.
+  "balanced_sum": functools.partial(balanced_cross_entropy, reduction="sum"),
+  "cross_entropy": binary_cross_entropy,
+  "focal": sigmoid_focal,
 }
 
 ORDINAL_LOSSES: dict[str, Callable[..., Mean]] = {"ordinal": ordinal}

@@ -40,6 +40,31 @@ def dice(
     squared: sum p^2 + sum t^2 in the denominator.
     image_wise: sums per image instead of per batch.
   """
+  return dice_mean(
+    dice_sums(
+      logits,
+      label,
+      mask=mask,
+      ignore=ignore,
+      squared=squared,
+      image_wise=image_wise,
+    )
+  )
+
+
+def dice_sums(
+  logits: Array,
+  label: Array,
+  *,
+  mask: Array | None = None,
+  ignore: int | None = types.IGNORE,
+  squared: bool = False,
+  image_wise: bool = False,
+) -> tuple[Array, Array, Array]:
+  """sum p t, sum t and the denominator, (k,) or (b, k); they add over rows.
+
+  Arguments as of `dice`.
+  """
   masking.check_logits(logits, label)
   k = logits.shape[-1]
   valid = masking.valid_labels(label, k, ignore, mask)[..., None]
@@ -49,7 +74,12 @@ def dice(
   axes = (1, 2) if image_wise else (0, 1, 2)
   both = jnp.sum(p * t, axes)  # (b, k) or (k,)
   true = jnp.sum(t, axes)
-  size = jnp.sum(p * p if squared else p, axes) + true  # t^2 = t
+  return both, true, jnp.sum(p * p if squared else p, axes) + true  # t^2 = t
+
+
+def dice_mean(sums: tuple[Array, Array, Array]) -> types.Mean:
+  """The loss of `dice_sums`."""
+  both, true, size = sums
   present = true > 0
   loss = 1 - 2 * both / jnp.where(present, size, 1.0)
   return masking.mean(loss, present)

@@ -1,12 +1,16 @@
-"""Boundaries and hierarchies of regions, without a network: gPb, gPb-owt-ucm.
+"""Boundaries and hierarchies of regions: gPb, gPb-owt-ucm, without a network.
 
 Arbelaez, Maire, Fowlkes, Malik, PAMI 2011; see `classical.gpb`, `owt`, `ucm`.
+`Lines` and `Regions` are what oriented strength is good for, wherever it comes
+from: `learned` has it from a network. `Hierarchy` judges and draws regions of
+other makes too, see `grouping`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +21,8 @@ from jaxseg.classical.gpb import pipeline
 from jaxseg.metrics import boundary, hierarchy
 
 Prediction = Mapping[str, Any]
+# Picture uint8 (h, w, 3) -> float32 (h, w, n), see `gpb.discs`.
+Strength = Callable[[np.ndarray], np.ndarray]
 
 
 def _thresholds(count: int) -> tuple[float, ...]:
@@ -31,22 +37,17 @@ def _check(thresholds: int, level: float) -> None:
     )
 
 
-def _ink(strength: np.ndarray) -> np.ndarray:
-  """Dark lines on white: uint8 (h, w, 3)."""
-  return viz.to_bytes(1 - np.sqrt(np.clip(strength, 0, 1))[..., None])
-
-
-@dataclasses.dataclass(frozen=True)
-class Gpb:
-  """Lines of gPb, thinned by non-maximum suppression.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Lines:
+  """Thin lines of oriented strength, by non-maximum suppression.
 
   Attributes:
-    shrink: eigenvectors at half the size; False: at the picture's own.
+    strength: of a picture.
     thresholds: how many are tried in the benchmark, evenly in (0, 1).
     level: of the lines that the pictures show.
   """
 
-  shrink: bool = True
+  strength: Strength
   thresholds: int = 33
   level: float = 0.1
 
@@ -55,8 +56,7 @@ class Gpb:
 
   def __call__(self, image: np.ndarray) -> Prediction:
     """'boundary' float32 (h, w) of a picture uint8 (h, w, 3)."""
-    lines = pipeline.lines(pipeline.gpb(image, shrink=self.shrink))
-    return {"boundary": lines}
+    return {"boundary": pipeline.lines(self.strength(image))}
 
   def measure(self, pred: Prediction, truth: Mapping[str, Any]) -> Any:
     """boundary.Counts."""
@@ -78,30 +78,27 @@ class Gpb:
     """'boundary': dark where strong, and above `level`."""
     del image
     strong = pred["boundary"]
-    return {"boundary": _ink(np.where(strong >= self.level, strong, 0))}
+    return {"boundary": viz.ink(np.where(strong >= self.level, strong, 0))}
 
 
-@dataclasses.dataclass(frozen=True)
-class Ucm:
-  """gPb-owt-ucm: a hierarchy of regions.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Hierarchy:
+  """How a hierarchy of regions is judged, written and drawn.
 
   Attributes:
-    shrink: eigenvectors at half the size; False: at the picture's own.
     thresholds: how many are tried in the benchmarks, evenly in (0, 1).
     level: at which `segments` is the hierarchy's partition.
   """
 
-  shrink: bool = True
   thresholds: int = 33
   level: float = 0.15
 
   def __post_init__(self):
     _check(self.thresholds, self.level)
 
-  def __call__(self, image: np.ndarray) -> Prediction:
+  def prediction(self, tree: ucm.Hierarchy) -> Prediction:
     """'tree', its 'boundary' float32 (h, w) and 'segments' int32 (h, w) at
-    `level`, of a picture uint8 (h, w, 3)."""
-    tree = ucm.merge(owt.transform(pipeline.gpb(image, shrink=self.shrink)))
+    `level`."""
     return {
       "tree": tree,
       "boundary": ucm.strength(tree),
@@ -141,6 +138,47 @@ class Ucm:
   ) -> dict[str, np.ndarray]:
     """'boundary': dark where strong; 'segments': in their mean colours."""
     return {
-      "boundary": _ink(pred["boundary"]),
+      "boundary": viz.ink(pred["boundary"]),
       "segments": viz.region_means(image, pred["segments"]),
     }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Regions(Hierarchy):
+  """A hierarchy of regions by the oriented watershed: OWT-UCM.
+
+  Attributes:
+    strength: of a picture.
+  """
+
+  strength: Strength
+
+  def __call__(self, image: np.ndarray) -> Prediction:
+    """See `prediction`; of a picture uint8 (h, w, 3)."""
+    return self.prediction(ucm.merge(owt.transform(self.strength(image))))
+
+
+def gpb_lines(
+  *, shrink: bool = True, thresholds: int = 33, level: float = 0.1
+) -> Lines:
+  """Thin lines of gPb.
+
+  Args:
+    shrink: eigenvectors at half the size; False: at the picture's own.
+    thresholds, level: see `Lines`.
+  """
+  strength = functools.partial(pipeline.gpb, shrink=shrink)
+  return Lines(strength=strength, thresholds=thresholds, level=level)
+
+
+def gpb_ucm(
+  *, shrink: bool = True, thresholds: int = 33, level: float = 0.15
+) -> Regions:
+  """gPb-owt-ucm.
+
+  Args:
+    shrink: see `gpb_lines`.
+    thresholds, level: see `Hierarchy`.
+  """
+  strength = functools.partial(pipeline.gpb, shrink=shrink)
+  return Regions(strength=strength, thresholds=thresholds, level=level)

@@ -104,8 +104,9 @@ def partition(
   names = MEANS + RATIOS
 
   def init() -> State:
-    zero = exact.zero_sums((len(names),))
-    return State(zero, zero, exact.zero_counts((2,)))
+    # Buffers of their own each: an evaluation gives them away.
+    total, count = (exact.zero_sums((len(names),)) for _ in range(2))
+    return State(total, count, exact.zero_counts((2,)))
 
   def update(
     state: State, pred: Mapping[str, Array], batch: types.Batch

@@ -47,6 +47,43 @@ def jaccard(
   return both / np.maximum(union, 1)
 
 
+def by_leaf(
+  regions: np.ndarray, leaves: np.ndarray, smallest: int = 1
+) -> np.ndarray:
+  """int64 (objects, n): the pixels of each object in each leaf.
+
+  Objects are all regions of all label maps.
+
+  Args:
+    regions: int (a, h, w), label maps, such as those of several people.
+    leaves: int (h, w), ids 0 .. n - 1.
+    smallest: pixels that an object has at least.
+  """
+  n, rows = int(leaves.max()) + 1, [np.zeros((0, int(leaves.max()) + 1), int)]
+  for one in regions:
+    cell = one.astype(np.int64) * n + leaves
+    count = np.bincount(cell.ravel(), minlength=(int(one.max()) + 1) * n)
+    rows.append(count.reshape(-1, n))
+  table = np.concatenate(rows)
+  return table[table.sum(1) >= max(smallest, 1)]
+
+
+def jaccard_by_leaf(
+  table: np.ndarray, area: np.ndarray, rows: np.ndarray
+) -> np.ndarray:
+  """float64 (objects, proposals): `jaccard` of proposals made of leaves.
+
+  Args:
+    table: (objects, n), see `by_leaf`.
+    area: (n,), pixels of the leaves.
+    rows: bool (proposals, n), the leaves of each.
+  """
+  member = rows.astype(np.float64)
+  both = table @ member.T
+  union = table.sum(1)[:, None] + (member @ area)[None] - both
+  return both / np.maximum(union, 1)
+
+
 @dataclasses.dataclass(frozen=True)
 class Bests:
   """Of every object of a set: its class, and its best overlap by pool size."""
@@ -78,7 +115,13 @@ def bests(
     sizes: of the pools, each at least 1; where there are fewer, all.
     valid: bool (h, w), pixels that count.
   """
-  table = jaccard(objects, proposals, valid)
+  return bests_of(jaccard(objects, proposals, valid), classes, sizes)
+
+
+def bests_of(
+  table: np.ndarray, classes: np.ndarray, sizes: tuple[int, ...]
+) -> Bests:
+  """As `bests`, of a table of overlaps (objects, proposals)."""
   best = np.maximum.accumulate(table, 1)
   found = np.zeros((len(table), len(sizes)))
   for k, size in enumerate(sizes):

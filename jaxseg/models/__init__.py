@@ -30,6 +30,7 @@ from jaxseg.models.fcn import FCN
 from jaxseg.models.fcn_resnet import D2LFCN, FCNResNet
 from jaxseg.models.fpn import SemanticFPN
 from jaxseg.models.fullres import FullResolution
+from jaxseg.models.hed import HED
 from jaxseg.models.hypercolumn import Hypercolumn
 from jaxseg.models.kit import KIT
 from jaxseg.models.linknet import LinkNet
@@ -43,6 +44,7 @@ from jaxseg.models.regressor import Regressor
 from jaxseg.models.residual_unet import ResidualUNet
 from jaxseg.models.segnet import SegNet, SegNetBasic
 from jaxseg.models.simple_baseline import SimpleBaseline
+from jaxseg.models.ssn import SSN
 from jaxseg.models.unet import UNet
 
 __all__ = ["CLIP_MODELS", "KIT", "MODELS", "Entry"]
@@ -106,6 +108,7 @@ MODELS: dict[str, Entry] = {
   "fcn_resnet50": Entry(FCNResNet, {"encoder": ENCODERS["resnet50"]()}),
   "fpn": Entry(SemanticFPN, {"encoder": ENCODERS["resnet50"]()}),
   "fullres": Entry(FullResolution),
+  "hed": Entry(HED, {"encoder": ENCODERS["vgg16"]()}),
   "hypercolumn": Entry(Hypercolumn),
   "linknet": Entry(LinkNet, {"encoder": ENCODERS["resnet18"]()}),
   "lraspp_mobilenet_v3_large": Entry(
@@ -124,6 +127,7 @@ MODELS: dict[str, Entry] = {
   "segnet": Entry(SegNet),
   "segnet_basic": Entry(SegNetBasic),
   "simple_baseline": Entry(SimpleBaseline, {"encoder": ENCODERS["resnet50"]()}),
+  "ssn": Entry(SSN),
   "unet": Entry(UNet),
   "unet_mobilenet_v2": Entry(
     PetsUNet,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import jax
-import jax.numpy as jnp
 from flax import linen as nn
 from flax.core import FrozenDict
 
 from jaxseg import layers, types
 from jaxseg.ops import resize
+from jaxseg.ops.grown import Grown
 
 Array = jax.Array
 
@@ -82,9 +82,8 @@ def pad_to_grid(image: Array, stride: int) -> Array:
   Strided maps of such an image have their corner pixels on its corners, as
   resizing with aligned corners takes it.
   """
-  ends = [(-(n - 1)) % stride for n in image.shape[1:3]]
-  pads = ((0, 0), (0, ends[0]), (0, ends[1]), (0, 0))
-  return jnp.pad(image, pads, mode="edge") if any(ends) else image
+  bottom, right = ((-(n - 1)) % stride for n in image.shape[1:3])
+  return resize.pad_edge(image, bottom, right)
 
 
 def grown(
@@ -93,14 +92,19 @@ def grown(
   crop: tuple[int, int] | None = None,
   *,
   align_corners: bool = False,
+  later: bool = False,
 ) -> dict[str, Array]:
-  """Every map bilinearly to `size`, then its first `crop` pixels."""
-  return {
-    name: resize.crop(
-      resize.resize_bilinear(x, size, align_corners=align_corners),
-      *(crop or size),
-    )
+  """Every map bilinearly to `size`, then its first `crop` pixels.
+
+  With `later` the maps stay small and are ops.grown.Grown, where they grow.
+  """
+  maps = {
+    name: Grown(x, tuple(size), tuple(crop or size), align_corners)
     for name, x in out.items()
+  }
+  return {
+    name: x if later and x.small.shape[1:3] != x.size else x.whole()
+    for name, x in maps.items()
   }
 
 

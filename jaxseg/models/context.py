@@ -5,7 +5,10 @@ later convolutions are dilated, its input is mirrored by the 186 pixels that
 they eat. The context module refines the scores with dilations up to 16.
 
 Differs from the paper: images enter in [0, 1] RGB and the ImageNet
-normalisation is the default; both parts may be trained at once.
+normalisation is the default; both parts may be trained at once, for which the
+scores that a basic module refines start at 1: it hands on what is positive, and
+the gradient of a class whose score starts below 0 never arrives. In the large
+form the noise of its initialiser leaves every class a way.
 """
 
 from __future__ import annotations
@@ -221,7 +224,14 @@ class DilatedVGG(nn.Module):
 
   def _score(self, name: str, channels: int, x: Array) -> Array:
     init = nn.initializers.normal(0.001)
-    score = layers.Conv(channels, 1, kernel_init=init, name=f"head_{name}")
+    start = 1.0 if self.context == "basic" else 0.0  # see the module
+    score = layers.Conv(
+      channels,
+      1,
+      kernel_init=init,
+      bias_init=nn.initializers.constant(start),
+      name=f"head_{name}",
+    )
     x = score(x.astype(jnp.float32))
     if self.context == "none":
       return x

@@ -35,6 +35,8 @@ class DeepLabV3(nn.Module):
     aux_at: the encoder map that it sees.
     aux_width: its channels; None: a quarter of the map's.
     dtype: compute dtype; parameters and logits are float32.
+    later: in training heads stay small, ops.grown.Grown, for a loss that
+      enlarges them itself.
   """
 
   outputs: Mapping[str, int]
@@ -47,6 +49,7 @@ class DeepLabV3(nn.Module):
   aux_at: str = "c4"
   aux_width: int | None = None
   dtype: str = "float32"
+  later: bool = False
 
   min_size = 1
 
@@ -70,7 +73,7 @@ class DeepLabV3(nn.Module):
     out = layers.heads(x, self.outputs)
     if self.aux:
       out |= backbone.auxiliary(self, maps[self.aux_at], self.aux_width, train)
-    return backbone.grown(out, image.shape[1:3])
+    return backbone.grown(out, image.shape[1:3], later=self.later and train)
 
 
 class DeepLabV3Plus(nn.Module):
@@ -90,6 +93,8 @@ class DeepLabV3Plus(nn.Module):
     momentum: of the running statistics outside the encoder.
     dropout: rate after the ASPP.
     dtype: compute dtype; parameters and logits are float32.
+    later: in training heads stay small, ops.grown.Grown, for a loss that
+      enlarges them itself.
   """
 
   outputs: Mapping[str, int]
@@ -103,6 +108,7 @@ class DeepLabV3Plus(nn.Module):
   momentum: float = 0.9997
   dropout: float = 0.1
   dtype: str = "float32"
+  later: bool = False
 
   min_size = 1
 
@@ -135,4 +141,5 @@ class DeepLabV3Plus(nn.Module):
       x.shape[1:3],
       image.shape[1:3],
       align_corners=True,
+      later=self.later and train,
     )

@@ -70,6 +70,8 @@ class DORN(nn.Module):
     hidden: channels of the 1x1 that joins the branches.
     dropout: rate before and behind it.
     dtype: compute dtype; parameters and logits are float32.
+    later: in training heads stay small, ops.grown.Grown, for a loss that
+      enlarges them itself.
   """
 
   outputs: Mapping[str, int]
@@ -82,6 +84,7 @@ class DORN(nn.Module):
   hidden: int = 2048
   dropout: float = 0.5
   dtype: str = "float32"
+  later: bool = False
 
   min_size = 1
 
@@ -122,6 +125,7 @@ class DORN(nn.Module):
       x.shape[1:3],
       image.shape[1:3],
       align_corners=True,
+      later=self.later and train,
     )
 
   def _conv(

@@ -33,6 +33,8 @@ class FCNResNet(nn.Module):
     aux: in training a second head, on c4: 'aux_' + head.
     aux_width: its channels; None: a quarter of c4's.
     dtype: compute dtype; parameters and logits are float32.
+    later: in training heads stay small, ops.grown.Grown, for a loss that
+      enlarges them itself.
   """
 
   outputs: Mapping[str, int]
@@ -43,6 +45,7 @@ class FCNResNet(nn.Module):
   aux: bool = True
   aux_width: int | None = None
   dtype: str = "float32"
+  later: bool = False
 
   min_size = 1
 
@@ -60,7 +63,7 @@ class FCNResNet(nn.Module):
     )(maps["c5"], train=train)
     if self.aux:
       out |= backbone.auxiliary(self, maps["c4"], self.aux_width, train)
-    return backbone.grown(out, image.shape[1:3])
+    return backbone.grown(out, image.shape[1:3], later=self.later and train)
 
 
 def _bilinear_init(key: Array, shape: tuple[int, ...]) -> Array:

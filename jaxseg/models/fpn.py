@@ -29,6 +29,8 @@ class SemanticFPN(nn.Module):
     pyramid_width: channels of the pyramid.
     width: channels of the branch.
     dtype: compute dtype; parameters and logits are float32.
+    later: in training heads stay small, ops.grown.Grown, for a loss that
+      enlarges them itself.
   """
 
   outputs: Mapping[str, int]
@@ -36,6 +38,7 @@ class SemanticFPN(nn.Module):
   pyramid_width: int = 256
   width: int = 128
   dtype: str = "float32"
+  later: bool = False
 
   min_size = 1
 
@@ -57,4 +60,6 @@ class SemanticFPN(nn.Module):
       pyramid, train=train
     )
     out = layers.heads(y, self.outputs)
-    return backbone.grown(out, x.shape[1:3], image.shape[1:3])
+    return backbone.grown(
+      out, x.shape[1:3], image.shape[1:3], later=self.later and train
+    )

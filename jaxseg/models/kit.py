@@ -44,14 +44,21 @@ class EncoderDecoder(nn.Module):
     decoder: a module of DECODERS; `build` makes it by name.
     output_stride: of the encoder; None: the decoder's choice (32; 16 for
       deeplabv3plus, 8 for deeplabv3).
+    own_decoders: a decoder for every head, `decoder_{head}`, in place of one
+      that all of them read; for heads of several tasks, of which each then
+      has its own way through the pyramid and all share the encoder.
     dtype: compute dtype; parameters and logits are float32.
+    later: in training heads stay small, ops.grown.Grown, for a loss that
+      enlarges them itself.
   """
 
   outputs: Mapping[str, int]
   encoder: nn.Module
   decoder: nn.Module
   output_stride: int | None = None
+  own_decoders: bool = False
   dtype: str = "float32"
+  later: bool = False
 
   def __post_init__(self):
     object.__setattr__(self, "outputs", FrozenDict(self.outputs))
@@ -74,6 +81,11 @@ class EncoderDecoder(nn.Module):
     """Smallest height and width of an image."""
     return self.decoder.min_size
 
+  @property
+  def total_stride(self) -> int:
+    """Of the smallest map; sizes of images that it divides are not padded."""
+    return self.decoder.stride or self.output_stride
+
   @nn.compact
   def __call__(self, image: Array, *, train: bool) -> dict[str, Array]:
     """(b, h, w, c) in [0, 1] -> {head: (b, h, w, channels)} float32.
@@ -83,7 +95,7 @@ class EncoderDecoder(nn.Module):
         are not halves of each other.
     """
     layers.check_image(image, self.min_size, self.title)
-    x = resize.pad_to_stride(image, self.decoder.stride or self.output_stride)
+    x = resize.pad_to_stride(image, self.total_stride)
     maps = self.encoder(x, train=train)
     backbone.check_maps(
       maps,
@@ -92,11 +104,29 @@ class EncoderDecoder(nn.Module):
       self.output_stride,
       self.title,
     )
-    y = self.decoder(maps, train=train)
-    out = layers.heads(y, self.outputs, self.decoder.head_kernel)
+    out = {}
+    for decoder, outputs in self._decoders():
+      y = decoder(maps, train=train)
+      out |= layers.heads(y, outputs, decoder.head_kernel)
     return backbone.grown(
-      out, x.shape[1:3], image.shape[1:3], align_corners=True
+      out,
+      x.shape[1:3],
+      image.shape[1:3],
+      align_corners=True,
+      later=self.later and train,
     )
+
+  def _decoders(self) -> list[tuple[nn.Module, Mapping[str, int]]]:
+    """Each with the heads that read it."""
+    if not self.own_decoders:
+      return [(self.decoder, self.outputs)]
+    return [
+      (
+        self.decoder.clone(name=f"decoder_{name}", parent=self),
+        {name: channels},
+      )
+      for name, channels in sorted(self.outputs.items())
+    ]
 
 
 def build(
@@ -105,6 +135,7 @@ def build(
   outputs: Mapping[str, int],
   encoder: nn.Module,
   output_stride: int | None = None,
+  own_decoders: bool = False,
   dtype: str = "float32",
   **fields: Any,
 ) -> EncoderDecoder:
@@ -116,7 +147,9 @@ def build(
   """
   layers.check_choice("decoder", name, tuple(DECODERS))
   decoder = DECODERS[name](dtype=dtype, **fields)
-  return EncoderDecoder(outputs, encoder, decoder, output_stride, dtype)
+  return EncoderDecoder(
+    outputs, encoder, decoder, output_stride, own_decoders, dtype
+  )
 
 
 KIT: dict[str, Callable[..., EncoderDecoder]] = {

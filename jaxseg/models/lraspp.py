@@ -30,6 +30,8 @@ class LRASPP(nn.Module):
     low: the encoder map of stride 8 that is scored too.
     width: channels of the deep branch.
     dtype: compute dtype; parameters and logits are float32.
+    later: in training heads stay small, ops.grown.Grown, for a loss that
+      enlarges them itself.
   """
 
   outputs: Mapping[str, int]
@@ -38,6 +40,7 @@ class LRASPP(nn.Module):
   low: str = "c3"
   width: int = 128
   dtype: str = "float32"
+  later: bool = False
 
   min_size = 1
 
@@ -64,7 +67,7 @@ class LRASPP(nn.Module):
       + self._score(f"head_{name}_low", channels, low)
       for name, channels in sorted(self.outputs.items())
     }
-    return backbone.grown(out, image.shape[1:3])
+    return backbone.grown(out, image.shape[1:3], later=self.later and train)
 
   def _score(self, name: str, channels: int, x: Array) -> Array:
     return layers.Conv(channels, 1, name=name)(x.astype(jnp.float32))

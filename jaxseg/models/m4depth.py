@@ -8,8 +8,7 @@ coarser level found, and refines it. What a frame leaves to the next one is its
 features and its depth: the state of a recurrence that trains on clips and
 runs on a stream with the same parameters.
 
-Normalisation of the first convolution: Zhang et al., "Domain-invariant Stereo
-Matching Networks" (2020, arXiv:1911.13287).
+Normalisation of the first convolution: see `domain_norm`.
 Differs from the paper in what it does not say or leaves open: levels of any
 size, rounded up, in place of images that divide by 64; a point is never
 nearer than a twentieth of its distance from the previous camera, so that
@@ -29,8 +28,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from jaxseg import layers, types
+from jaxseg.models import domain_norm
 from jaxseg.ops import camera as cam
-from jaxseg.ops import cost_volume, parallax, resize, vectors, warp
+from jaxseg.ops import cost_volume, parallax, resize, warp
 
 Array = jax.Array
 FAR = 1000.0  # metres, everywhere, before anything has moved
@@ -76,26 +76,6 @@ def camera_of(camera: Array, level: int) -> Array:
   return camera / 2.0**level
 
 
-class DomainNorm(nn.Module):
-  """Zero mean, unit deviation per image and channel, then unit vectors.
-
-  The pixel's vector is what is left of brightness and contrast: of the scene,
-  not of the camera. Per channel a scale and a bias.
-  """
-
-  epsilon: float = 1e-5
-
-  @nn.compact
-  def __call__(self, x: Array) -> Array:
-    """(b, h, w, c) -> (b, h, w, c) float32."""
-    x = x.astype(jnp.float32)
-    x = x - jnp.mean(x, (1, 2), keepdims=True)
-    x = x * jax.lax.rsqrt(jnp.mean(x**2, (1, 2), keepdims=True) + self.epsilon)
-    scale = self.param("scale", nn.initializers.ones, x.shape[-1:])
-    bias = self.param("bias", nn.initializers.zeros, x.shape[-1:])
-    return vectors.unit(x) * scale + bias
-
-
 class Encoder(nn.Module):
   """Per level 3x3, then 3x3 with stride 2; see `M4Depth`."""
 
@@ -109,7 +89,7 @@ class Encoder(nn.Module):
     for level, width in enumerate(self.widths, 1):
       x = layers.Conv(width, dtype=self.dtype, name=f"level{level}_a")(x)
       if level == 1:
-        x = DomainNorm(name="norm")(x)
+        x = domain_norm.DomainNorm(name="norm")(x)
       x = nn.leaky_relu(x, 0.1)
       x = layers.Conv(
         width, stride=2, dtype=self.dtype, name=f"level{level}_b"

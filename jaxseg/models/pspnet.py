@@ -34,6 +34,8 @@ class PSPNet(nn.Module):
     aux: in training an FCN head on c4: 'aux_' + head.
     aux_width: its channels; None: a quarter of c4's.
     dtype: compute dtype; parameters and logits are float32.
+    later: in training heads stay small, ops.grown.Grown, for a loss that
+      enlarges them itself.
   """
 
   outputs: Mapping[str, int]
@@ -46,6 +48,7 @@ class PSPNet(nn.Module):
   aux: bool = True
   aux_width: int | None = None
   dtype: str = "float32"
+  later: bool = False
 
   def __post_init__(self):
     object.__setattr__(self, "bins", tuple(self.bins))
@@ -79,5 +82,9 @@ class PSPNet(nn.Module):
     if self.aux:
       out |= backbone.auxiliary(self, maps["c4"], self.aux_width, train)
     return backbone.grown(
-      out, x.shape[1:3], image.shape[1:3], align_corners=True
+      out,
+      x.shape[1:3],
+      image.shape[1:3],
+      align_corners=True,
+      later=self.later and train,
     )

@@ -106,6 +106,11 @@ class UNet(nn.Module):
     object.__setattr__(self, "outputs", FrozenDict(self.outputs))
     super().__post_init__()
 
+  @property
+  def total_stride(self) -> int:
+    """Of the smallest map."""
+    return 2**self.depth
+
   @nn.compact
   def __call__(self, image: Array, *, train: bool) -> dict[str, Array]:
     """(b, h, w, c) in [0, 1] -> {head: (b, h, w, channels)} float32.

@@ -56,6 +56,13 @@ class Draw(NamedTuple):
   on: int = 5
   beside: int = 10
 
+  def spaced(self, step: float) -> Draw:
+    """The same with this step, its other lengths in proportion."""
+    by = step / self.step
+    return self._replace(
+      margin=by * self.margin, step=step, near=by * self.near
+    )
+
 
 def _squares(clicks: Array, size: tuple[int, int]) -> Array:
   """int32 (..., n, h, w): square of the distance to each click."""

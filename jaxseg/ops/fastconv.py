@@ -6,8 +6,11 @@ grouped ones, which are split into dense ones there, at the weight gradients of
 1x1 ones, which are matrix products there, at those of kernels with fewer
 outputs than inputs, and wherever an output is a sum of few numbers, as behind
 an RGB image: that sum is written out there. The others are fast with the
-options of `jaxseg.compiling`. The platform is known when a program is lowered,
-not when it is traced: an exported program holds both forms.
+options of `jaxseg.compiling`; `onednn` has yet another form of them, for those
+who ask. The platform is known when a program is lowered,
+not when it is traced: an exported program holds both forms. Where rows are
+spread over devices (`rows`) all platforms take XLA's, a tap row at a time if
+taps are farther apart than a device's rows.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxseg.ops import depthwise
+from jaxseg.ops import depthwise, onednn, rows
 
 Array = jax.Array
 Pair = tuple[int, int]
@@ -82,20 +85,85 @@ def convolve(
     dilation: (rows, columns).
     groups: output channel j reads the inputs of group j * groups // out.
   """
-  if kind(x, kernel, stride, dilation, groups) == "plain":
+  if rows.split():
+    return _split(x, kernel, stride, pads, dilation, groups)
+  special = onednn.fits(x, kernel, stride, pads, groups)
+  if kind(x, kernel, stride, dilation, groups) == "plain" and not special:
     return plain(x, kernel, stride, pads, dilation, groups)
   return _convolve(x, kernel, stride, pads, dilation, groups)
 
 
-def _grouped(x, kernel, stride, pads, dilation, groups):
+def _grouped(x, kernel, stride, pads, dilation, groups, one=None):
   """One dense convolution per group, side by side."""
+  one = one or functools.partial(plain, groups=1)
   parts = [
-    plain(a, k, stride, pads, dilation, 1)
+    one(a, k, stride, pads, dilation)
     for a, k in zip(
       jnp.split(x, groups, axis=-1), jnp.split(kernel, groups, axis=-1)
     )
   ]
   return jnp.concatenate(parts, axis=-1)
+
+
+def _split(x, kernel, stride, pads, dilation, groups):
+  """The form that stays local where rows are spread over devices."""
+  if 1 < groups <= GROUPS and groups != x.shape[-1]:
+    one = functools.partial(_split, groups=1)
+    return _grouped(x, kernel, stride, pads, dilation, groups, one)
+  if kernel.shape[2] == 1 and groups == x.shape[-1] == kernel.shape[3]:
+    # XLA:CPU would make depthwise kernels dense ones, of c * c channels.
+    form = functools.partial(_split_depthwise, stride, pads, dilation)
+    other = functools.partial(
+      _split_dense, stride=stride, pads=pads, dilation=dilation, groups=groups
+    )
+    return lax.platform_dependent(x, kernel, cpu=form, default=other)
+  return _split_dense(x, kernel, stride, pads, dilation, groups)
+
+
+def _split_depthwise(stride, pads, dilation, x, kernel):
+  """A sum over the taps, of maps moved up or down and sliced sideways."""
+  span = [d * (k - 1) for d, k in zip(dilation, kernel.shape)]
+  h, w = (
+    n + sum(ends) - reach for n, ends, reach in zip(x.shape[1:3], pads, span)
+  )
+  height = x.shape[1]
+  x = depthwise.pad(x, ((0, max(h - height, 0)), pads[1]))
+  y = None
+  for i in range(kernel.shape[0]):
+    offset = i * dilation[0] - pads[0][0]
+    if not -h < offset < height:
+      continue  # this row of taps reads nothing but padding
+    moved = rows.shifted(x, offset)
+    moved = moved[:, : h : stride[0]]
+    for j in range(kernel.shape[1]):
+      left = j * dilation[1]
+      term = moved[:, :, left : left + w : stride[1]] * kernel[i, j, 0]
+      y = term if y is None else y + term
+  return y
+
+
+def _split_dense(x, kernel, stride, pads, dilation, groups):
+  """XLA's convolution, a tap row at a time if it reaches too far."""
+  height, top = x.shape[1], pads[0][0]
+  span = dilation[0] * (kernel.shape[0] - 1)
+  same = sum(pads[0]) == span
+  near = max(top, span - top) <= height // rows.PARTS.value
+  if near or not same or stride[0] > 1:
+    return plain(x, kernel, stride, pads, dilation, groups)
+  # Tap rows that read nothing but padding are left out.
+  terms = [
+    plain(
+      rows.shifted(x, i * dilation[0] - top),
+      kernel[i : i + 1],
+      stride,
+      ((0, 0), pads[1]),
+      dilation,
+      groups,
+    )
+    for i in range(kernel.shape[0])
+    if abs(i * dilation[0] - top) < height
+  ]
+  return sum(terms[1:], terms[0])
 
 
 def _few(x, kernel, stride, pads, dilation):
@@ -121,6 +189,8 @@ def product(x: Array, matrix: Array) -> Array:
   With two axes for x, since with four XLA:CPU copies what the product of the
   gradient reads.
   """
+  if rows.split():
+    return x @ matrix  # rows of several examples do not lie side by side
   y = x.reshape(-1, x.shape[-1]) @ matrix
   return y.reshape(*x.shape[:3], -1)
 
@@ -154,43 +224,64 @@ def _pointwise_gradients(x, kernel, dy, stride, pads):
   return dx, (rows.T @ columns).reshape(kernel.shape)
 
 
-def _narrowing_gradients(x, kernel, dy, pads, dilation):
-  """XLA's input gradient, and its weight gradient from the other side.
+def _narrowing_weights(x, dy, kernel, pads, dilation):
+  """The weight gradient from the other side.
 
   XLA convolves x by dy, examples as channels, and transposes x for that. Here
   dy, the smaller one, is convolved by x, which gives the taps in reverse.
   """
-  one = (1, 1)
-  (dx,) = jax.vjp(lambda x: plain(x, kernel, one, pads, dilation, 1), x)[1](dy)
-  around = tuple(
-    (d * (k - 1) - before, d * (k - 1) - after)
-    for d, k, (before, after) in zip(dilation, kernel.shape, pads)
-  )
+  around = _around(kernel, pads, dilation)
   taps = lax.conv_general_dilated(
     dy, x, dilation, around, dimension_numbers=("CHWN", "IHWO", "NHWC")
   )  # (out, kh, kw, in)
-  return dx, taps[:, ::-1, ::-1].transpose(1, 2, 3, 0)
+  return taps[:, ::-1, ::-1].transpose(1, 2, 3, 0)
+
+
+def _around(kernel, pads, dilation):
+  """Zeros around the outputs of stride 1 where they are convolved back."""
+  return tuple(
+    (d * (k - 1) - before, d * (k - 1) - after)
+    for d, k, (before, after) in zip(dilation, kernel.shape, pads)
+  )
+
+
+def _turned(kernel, groups):
+  """The kernel that takes outputs back: turned round, in and out exchanged.
+
+  Of dense and of depthwise ones with an output a channel.
+  """
+  turned = kernel[::-1, ::-1]
+  return turned.swapaxes(2, 3) if groups == 1 else turned
+
+
+def _depthwise(x, kernel, stride, pads, dilation, groups):
+  del groups
+  return depthwise.convolve(x, kernel, stride, pads, dilation)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
 def _convolve(x, kernel, stride, pads, dilation, groups):
+  rest = (stride, pads, dilation, groups)
   form = kind(x, kernel, stride, dilation, groups)
+  other = functools.partial(_other, rest)
 
   def fast(x, kernel):
     if form == "pointwise":
       return _pointwise(x, kernel, stride, pads)
     if form == "few":
       return _few(x, kernel, stride, pads, dilation)
-    if form == "depthwise":
-      return depthwise.convolve(x, kernel, stride, pads, dilation)
-    return _grouped(x, kernel, stride, pads, dilation, groups)
+    if form == "grouped":
+      return _grouped(x, kernel, *rest)
+    without = _depthwise if form == "depthwise" else plain
+    return onednn.convolve(x, kernel, *rest, without)
 
-  def other(x, kernel):
-    return plain(x, kernel, stride, pads, dilation, groups)
-
-  if form == "narrowing":
+  if form == "narrowing" and not onednn.fits(x, kernel, stride, pads, groups):
     return other(x, kernel)
   return lax.platform_dependent(x, kernel, cpu=fast, default=other)
+
+
+def _other(rest, x, kernel):
+  return plain(x, kernel, *rest)
 
 
 def _forward(x, kernel, stride, pads, dilation, groups):
@@ -203,15 +294,26 @@ def _backward(stride, pads, dilation, groups, saved, dy):
 
   x, kernel = saved
   form = kind(x, kernel, stride, dilation, groups)
+  special = onednn.fits(x, kernel, stride, pads, groups) and stride == (1, 1)
 
   def fast(x, kernel, dy):
-    if form == "depthwise":
-      return depthwise.gradients(x, kernel, dy, stride, pads, dilation)
-    if form == "narrowing":
-      return _narrowing_gradients(x, kernel, dy, pads, dilation)
     if form == "pointwise":
       return _pointwise_gradients(x, kernel, dy, stride, pads)
-    return jax.vjp(lambda x, k: _grouped(x, k, *rest), x, kernel)[1](dy)
+    if form == "grouped":
+      return jax.vjp(lambda x, k: _grouped(x, k, *rest), x, kernel)[1](dy)
+    if form == "depthwise":
+      dx, dk = depthwise.gradients(x, kernel, dy, stride, pads, dilation)
+    else:
+      dx, dk = other(x, kernel, dy)
+    if form == "narrowing":
+      dk = _narrowing_weights(x, dy, kernel, pads, dilation)
+    if special:
+      # A convolution again; the dx above is then not compiled.
+      around = _around(kernel, pads, dilation)
+      without = _depthwise if form == "depthwise" else plain
+      back = ((1, 1), around, dilation, groups, without)
+      dx = onednn.convolve(dy, _turned(kernel, groups), *back)
+    return dx, dk
 
   def other(x, kernel, dy):
     return jax.vjp(lambda x, k: plain(x, k, *rest), x, kernel)[1](dy)

@@ -13,11 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxseg.ops import rows
+
 Array = jax.Array
 Size = tuple[int, int]
 
 
-def _matrix(n: int, m: int, align_corners: bool) -> np.ndarray:
+def linear_weights(n: int, m: int, align_corners: bool) -> np.ndarray:
   """(m, n) weights of linear interpolation from n samples to m."""
   i = np.arange(m, dtype=np.float64)
   if align_corners:
@@ -55,13 +57,65 @@ def _grow(x: Array, axis: int, factor: int) -> Array:
   return y.reshape(shape)
 
 
+def _grow_rows(x: Array, factor: int, align_corners: bool) -> Array:
+  """Growth of the first axis by a whole factor under either rule.
+
+  Row q * factor + t lies between rows q - 1 and q + 1, whose weights are taken
+  from the matrix: three shifts, where rows are spread over devices.
+  """
+  n = x.shape[1]
+  matrix = linear_weights(n, n * factor, align_corners).reshape(n, factor, n)
+  at = np.arange(n)
+  y = None
+  for offset in (-1, 0, 1):
+    there = (at + offset >= 0) & (at + offset < n)
+    weights = matrix[at, :, np.clip(at + offset, 0, n - 1)]  # (n, factor)
+    weights = (weights * there[:, None])[:, :, None, None].astype(x.dtype)
+    term = rows.shifted(x, offset)[:, :, None] * weights
+    y = term if y is None else y + term  # (b, n, factor, w, c)
+  return y.reshape(x.shape[0], n * factor, *x.shape[2:])
+
+
+def _grow_corners(x: Array, factor: int) -> Array:
+  """n rows to factor * (n - 1) + 1, corners on corners: one shift.
+
+  Row q * factor + t lies t / factor on the way from row q to the next.
+  """
+  after, zero = rows.shifted(x, 1), jnp.zeros((), x.dtype)
+  y = None
+  for t in range(factor):
+    part = t / factor
+    term = x * (1 - part) + after * part if t else x
+    # Spread by padding, whose partition needs no size to divide; a reshape of
+    # (n, factor) gathers.
+    ends = ((0, 0, 0), (t, -t, factor - 1), (0, 0, 0), (0, 0, 0))
+    term = lax.pad(term, zero, ends)  # (b, factor (n - 1) + 1, w, c)
+    y = term if y is None else y + term
+  return y
+
+
+def _shrink_rows(x: Array, factor: int) -> Array:
+  """Every factor-th of the first axis by the half-pixel rule."""
+  high = x[:, factor // 2 :: factor]
+  if factor % 2:
+    return high
+  return (x[:, factor // 2 - 1 :: factor] + high) / 2
+
+
 def _linear(x: Array, axis: int, m: int, align_corners: bool) -> Array:
   n = x.shape[axis]
   if m == n:
     return x
+  if axis == 1 and rows.split():
+    if m % n == 0:
+      return _grow_rows(x, m // n, align_corners)
+    if n % m == 0 and not align_corners:
+      return _shrink_rows(x, n // m)
+    if align_corners and n > 1 and (m - 1) % (n - 1) == 0:
+      return _grow_corners(x, (m - 1) // (n - 1))
   if m % n == 0 and not align_corners:
     return _grow(x, axis, m // n)
-  weights = _matrix(n, m, align_corners).astype(x.dtype)
+  weights = linear_weights(n, m, align_corners).astype(x.dtype)
   spec = {1: "bhwc,yh->bywc", 2: "bhwc,xw->bhxc"}[axis]
   return jnp.einsum(spec, x, weights, precision=lax.Precision.HIGHEST)
 
@@ -111,8 +165,15 @@ def pad_to_stride(x: Array, stride: int) -> Array:
   (b, h, w, c) -> (b, h', w', c); `crop` with the old h, w takes it back.
   """
   h, w = x.shape[1:3]
-  pads = ((0, 0), (0, -h % stride), (0, -w % stride), (0, 0))
-  return jnp.pad(x, pads, mode="edge") if pads[1][1] or pads[2][1] else x
+  return pad_edge(x, -h % stride, -w % stride)
+
+
+def pad_edge(x: Array, bottom: int, right: int) -> Array:
+  """Repeats the last row and the last column of (b, h, w, c) so often."""
+  if rows.split():
+    x, bottom = rows.extended(x, bottom), 0
+  pads = ((0, 0), (0, bottom), (0, right), (0, 0))
+  return jnp.pad(x, pads, mode="edge") if bottom or right else x
 
 
 def pad_mirror(x: Array, rows: Size, cols: Size) -> Array:

@@ -36,7 +36,6 @@ from jaxseg.types import IGNORE, Array, Batch, Mean, Metric, Outputs, UserError
 
 LEAST = 20  # pixels of an instance
 INSTANCES = 256  # ids of an image lie below
-DRAW = ops.Draw()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +46,16 @@ class Clicks:
     click_map: 'distance' (the paper) or 'disc', of ops.clicks.maps.
     click_reach: pixels, where distances are cut off, or the radius of a disc;
       None: 255 (the paper), 5.
+    click_step: pixels from one click to another of its kind, in training; the
+      other lengths of ops.clicks.Draw in proportion. None: 10 (the paper),
+      which leaves one click to each of the objects of small pictures.
     clicks: the most that are made in evaluation.
     losses: ((name in LOSSES, weight, ((option, value), ...)), ...).
   """
 
   click_map: str = "distance"
   click_reach: float | None = None
+  click_step: float | None = None
   clicks: int = 20
   losses: tuple[tuple[str, float, tuple[tuple[str, Any], ...]], ...] = (
     ("cross_entropy", 1.0, ()),
@@ -62,6 +65,7 @@ class Clicks:
   best = ("noc85", "min")
   blended = "probability"
   registry = LOSSES
+  fuses = True
   classes = ("background", "object")
   palette = ((40, 60, 90), (250, 190, 60))
 
@@ -71,11 +75,12 @@ class Clicks:
         f"config.task.click_map = {self.click_map!r}: expected "
         f"{' or '.join(ops.KINDS)}."
       )
-    if self.click_reach is not None and not self.click_reach > 0:
-      raise UserError(
-        f"config.task.click_reach = {self.click_reach}: expected pixels, more "
-        "than 0."
-      )
+    for key in ("click_reach", "click_step"):
+      value = getattr(self, key)
+      if value is not None and not value > 0:
+        raise UserError(
+          f"config.task.{key} = {value}: expected pixels, more than 0."
+        )
     if self.clicks < 1:
       raise UserError(
         f"config.task.clicks = {self.clicks}: expected at least 1, such as 20."
@@ -115,7 +120,9 @@ class Clicks:
     chosen = jax.vmap(_choose)(keys[:, 0], instance)[:, None, None]
     object_ = (instance == chosen) & (chosen > 0)
     others = (instance > 0) & ~object_
-    draw = functools.partial(ops.draw, how=DRAW)
+    how = ops.Draw()  # the paper's
+    how = how.spaced(self.click_step) if self.click_step else how
+    draw = functools.partial(ops.draw, how=how)
     clicks = jax.vmap(draw)(keys[:, 1], object_, others)
     target = jnp.where(chosen > 0, object_.astype(jnp.int32), IGNORE)
     guided = self.guide(batch["image"], clicks)

@@ -13,7 +13,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from jaxseg import sheets, viz
+from jaxseg import viz
 from jaxseg.metrics import depth as depth_metric
 from jaxseg.types import Array, Batch, Metric, Outputs, UserError
 
@@ -109,6 +109,8 @@ class DepthMaps:
 
 def _scaled(depth: np.ndarray, like: np.ndarray) -> np.ndarray:
   """Depth in the colours of another's range, and what they mean beside it."""
+  from jaxseg import sheets  # whose text wants Pillow; training does not
+
   _, (low, high) = viz.depth_colors(like)
   picture, _ = viz.depth_colors(depth, low, high)
   return np.hstack([picture, sheets.scale_bar(low, high, len(picture))])

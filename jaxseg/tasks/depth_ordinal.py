@@ -20,6 +20,7 @@ import numpy as np
 
 from jaxseg.losses import ORDINAL_LOSSES
 from jaxseg.ops import bins as binning
+from jaxseg.ops import grown
 from jaxseg.tasks.depth_maps import DepthMaps
 from jaxseg.types import Array, Batch, Mean, Outputs
 
@@ -44,6 +45,7 @@ class DepthOrdinal(DepthMaps):
   best = ("abs_rel", "min")
   blended = "probability"
   registry = ORDINAL_LOSSES
+  fuses = True
 
   def __post_init__(self):
     super().__post_init__()
@@ -62,13 +64,20 @@ class DepthOrdinal(DepthMaps):
   def loss(self, out: Outputs, batch: Batch) -> dict[str, Mean]:
     """One term per configured loss, over the valid pixels."""
     label = binning.index_of(self.truth(batch), self.edges)
-    beyond = binning.beyond_logits(out["pairs"])
-    return {
-      name: ORDINAL_LOSSES[name](
-        beyond, label, mask=batch.get("_mask"), **dict(options)
-      ).scaled(factor)
-      for name, factor, options in self.losses
-    }
+    terms = {}
+    for name, factor, options in self.losses:
+
+      def one(pairs, label, name=name, options=options):
+        beyond = binning.beyond_logits(pairs)
+        return ORDINAL_LOSSES[name](
+          beyond, label, mask=batch.get("_mask"), **dict(options)
+        )
+
+      pairs = out["pairs"]
+      late = isinstance(pairs, grown.Grown)  # then rows are added
+      mean = grown.total(one, pairs, label) if late else one(pairs, label)
+      terms[name] = mean.scaled(factor)
+    return terms
 
   def predict(self, out: Outputs) -> dict[str, Array]:
     """depth float32 (b, h, w) in metres: a centre of a bin."""

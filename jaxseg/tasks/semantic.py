@@ -4,6 +4,7 @@ Softmax over K classes, trained by a weighted sum of losses (cross-entropy,
 Dice, focal), decoded by argmax, judged by one confusion matrix over the set.
 The argmax makes the fewest wrong pixels; the mean IoU asks for more of the
 classes that are hard to tell, which `decision_weights` give.
+Logits that are yet to be enlarged (`ops.grown`) are judged in strips.
 Heads whose name begins with 'aux' are trained with the same losses times
 `aux_weight` (PSPNet 0.4, torchvision 0.5) and are not used to predict.
 """
@@ -19,8 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxseg import viz
-from jaxseg.losses import LOSSES
-from jaxseg.metrics import confusion
+from jaxseg.losses import LOSSES, by_strips
+from jaxseg.metrics import confusion, contours
+from jaxseg.ops.grown import Grown
 from jaxseg.types import Array, Batch, Mean, Metric, Outputs, UserError
 
 
@@ -35,6 +37,8 @@ class Semantic:
     aux_weight: weight of auxiliary heads.
     decision_weights: of the probability of each class before the argmax; to
       be chosen on validation images. None: all equal.
+    boundary: pixels that a boundary may be off; adds 'boundary_f' to the
+      metrics. None: boundaries are not judged.
     groups: ids of classes whose probabilities together `predict` tells beside
       the label, 'probability'; for applications. (): none.
   """
@@ -46,18 +50,25 @@ class Semantic:
   )
   aux_weight: float = 0.4
   decision_weights: tuple[float, ...] | None = None
+  boundary: float | None = None
   groups: tuple[tuple[int, ...], ...] = ()
 
   name = "semantic"
   best = ("miou", "max")
   blended = "probability"
   registry = LOSSES
+  fuses = True
 
   def __post_init__(self):
     if not self.classes:
       raise UserError(
         "task semantic needs classes, and this data set has none: choose "
         "another config.task.name, such as keypoints."
+      )
+    if self.boundary is not None and self.boundary < 0:
+      raise UserError(
+        f"config.task.boundary = {self.boundary}: expected pixels, at least 0, "
+        "or unset it."
       )
 
   @property
@@ -88,8 +99,8 @@ class Semantic:
       weight = 1.0 if head == "logits" else self.aux_weight
       prefix = "" if head == "logits" else f"{head}/"
       for name, factor, options in self.losses:
-        mean = LOSSES[name](
-          logits, batch["label"], mask=batch.get("_mask"), **dict(options)
+        mean = _loss(
+          name, logits, batch["label"], mask=batch.get("_mask"), **dict(options)
         )
         terms[prefix + name] = mean.scaled(weight * factor)
     return terms
@@ -122,8 +133,11 @@ class Semantic:
     return {key: jnp.flip(value, axis=2) for key, value in out.items()}
 
   def metrics(self) -> dict[str, Metric]:
-    """The confusion matrix and all that is read off it."""
-    return {"confusion": confusion(len(self.classes), self.classes)}
+    """The confusion matrix and all that is read off it; see `boundary`."""
+    out = {"confusion": confusion(len(self.classes), self.classes)}
+    if self.boundary is not None:
+      out["contours"] = contours(self.classes, self.boundary)
+    return out
 
   def render(
     self, batch: Batch, pred: Mapping[str, Any]
@@ -149,3 +163,9 @@ class Semantic:
         [viz.label_error(*map(np.asarray, triple)) for triple in triples]
       )
     return pictures
+
+
+def _loss(name: str, logits: Array | Grown, *args: Any, **options: Any) -> Mean:
+  if isinstance(logits, Grown):
+    return by_strips(name, logits, *args, **options)
+  return LOSSES[name](logits, *args, **options)

@@ -168,7 +168,7 @@ def _open(
     )
   try:
     record = Record(**json.loads(text))
-  except (ValueError, TypeError) as e:
+  except (ValueError, TypeError, RecursionError) as e:
     raise UserError(
       f"the record of {path} cannot be read ({e}): convert the checkpoint "
       "again with this version."

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from jaxseg import assignment, build, evaluate, predict, writers
+from jaxseg import assignment, build, evaluate, predicting, writers
 from jaxseg.applications import landing
 from jaxseg.data import images
 from jaxseg.state import State
@@ -61,6 +61,7 @@ def aerial(**changes):
   config.devices = 1
   config.application.min_radius_m = 1.0
   config.application.margins = None
+  config.application.max_risk = None  # labels decide
   config.application.update(changes)
   return config
 
@@ -121,7 +122,7 @@ def test_files_get_a_document_and_circles(tmp_path):
     assert cv2.imwrite(str(paths[-1]), np.full((40, 50, 3), 99, np.uint8))
   answers = iter([{"label": label}, {"label": np.zeros_like(label)}])
   spec = build.dataset(aerial())
-  predict.predict_files(
+  predicting.predict_files(
     lambda image: next(answers),
     paths,
     tmp_path / "out",
@@ -159,7 +160,7 @@ def test_a_broken_network_is_told_with_the_files_name(tmp_path):
     "probability": np.full((8, 9, 1), np.nan),
   }
   with pytest.raises(UserError, match=r"x\.png: probabilities of 72 pixels"):
-    predict.predict_files(
+    predicting.predict_files(
       lambda image: pred,
       [path],
       tmp_path / "out",

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from scipy import ndimage
 
 from jaxseg.classical import cells, connect, partition, slic, soft_slic
@@ -140,3 +141,23 @@ def test_losses_of_superpixels_that_are_the_cells():
   total, count = soft_slic.label_loss(soft, np.full(SHAPE, 255), 2, GRID)
   assert total == 0
   assert count == 0
+
+
+@pytest.mark.parametrize("far", [6.0, 8.0, 9.3, 20.0])
+def test_gradients_where_a_superpixel_is_left_by_all_its_pixels(far):
+  """A cell half like its left neighbour and half like its right one: nobody
+  stays in it, by 1e-16 to 1e-174, whose squares are no float32."""
+  way = np.where(np.arange(12) < 6, far, -far)
+  features = np.broadcast_to(way[None, :, None], (4, 12, 1)).astype(np.float32)
+  grid = cells.Grid(1, 3, 4, 12, 4)
+  label = (way < 0)[None].repeat(4, 0).astype(np.int32)
+
+  @jax.jit
+  def total(features):
+    soft = soft_slic.soft_slic(features, grid)
+    loss, pixels = soft_slic.label_loss(soft, label, 2, grid)
+    return loss / pixels + soft_slic.compactness_loss(soft, grid)[0]
+
+  value, slope = jax.value_and_grad(total)(features)
+  assert np.isfinite(value)
+  assert np.isfinite(slope).all()

@@ -133,6 +133,16 @@ def test_the_strong_triangle_inequality(tree):
   assert (d[~np.eye(len(d), dtype=bool)] >= tree.levels[0]).all()
 
 
+def test_the_leaves_of_every_node_are_side_by_side(tree):
+  order, start, stop = ucm.spans(tree)
+  members = [{i} for i in range(tree.count)]
+  for a, b in tree.merges:
+    members.append(members[a] | members[b])
+  assert sorted(order) == list(range(tree.count))
+  for want, i, j in zip(members, start, stop, strict=True):
+    assert set(order[i:j]) == want
+
+
 def test_partitions_are_nested_and_valid(tree):
   levels = [0, *np.quantile(tree.levels, [0.2, 0.5, 0.9]), np.inf]
   cuts = [ucm.segments(tree, t) for t in levels]

@@ -11,6 +11,7 @@ import numpy as np
 from jaxseg.ops import bins as binning
 from jaxseg.ops import color, color_bins
 from jaxseg.tasks import (
+  Boundaries,
   Clicks,
   Colorization,
   Denoising,
@@ -22,6 +23,7 @@ from jaxseg.tasks import (
   Multi,
   Normals,
   Semantic,
+  Superpixels,
   VideoDepth,
 )
 from jaxseg.types import IGNORE
@@ -68,6 +70,19 @@ def normals(rng, image):
     (normal == 0).all(-1)[..., None],
     {"normal": perfect},
   )
+
+
+def boundaries(rng, image):
+  """Some lines that few drew: no matter for training, but drawn."""
+  task = Boundaries((("balanced", 1.0, ()), ("focal", 1.0, ())), tolerance=1.0)
+  percent = rng.choice([0, 0, 100], (4, 6, 7))
+  percent[1] = np.where(rng.random((6, 7)) < 0.3, 20, percent[1])
+  perfect = np.where(percent > 0, 20.0, -20.0)
+  percent[0, :2] = IGNORE
+  unused = (percent == 20) | (percent == IGNORE)
+  batch = {"boundary": jnp.asarray(percent, jnp.int32)}
+  perfect = jnp.asarray(perfect, jnp.float32)[..., None]
+  return task, batch, unused[..., None], {"boundary": perfect}
 
 
 def denoising(rng, image):
@@ -210,6 +225,20 @@ def video_depth(rng, image):
   return task, batch, {k: v[..., None] for k, v in unused.items()}, perfect
 
 
+def superpixels(rng, image):
+  """Regions of whole cells, told apart by one feature each; every pixel's
+  features move the means of its superpixel, whether it counts or not."""
+  task = Superpixels(channels=4, step=3.0, colour=0.0, labels=4)
+  y, x = np.mgrid[:6, :7]
+  cell = 2 * (y // 3) + x // 4
+  region = np.stack([y // 3, x // 4, cell, cell])
+  features = 30.0 * jax.nn.one_hot(region, 4)
+  region[0, 0, :2] = IGNORE
+  nothing = np.zeros((4, 6, 7, 1), bool)
+  batch = {"region": jnp.asarray(region, jnp.int32)}
+  return task, batch, nothing, {"features": features}
+
+
 def clicks(rng, image):
   """An object in every image but the first, which has one too small."""
   task = Clicks(losses=LOSSES)
@@ -235,11 +264,13 @@ CASES = {
   "depth_bins": depth_bins,
   "depth_ordinal": depth_ordinal,
   "normals": normals,
+  "boundaries": boundaries,
   "denoising": denoising,
   "colorization": colorization,
   "keypoints": keypoints,
   "clicks": clicks,
   "multi": multi,
+  "superpixels": superpixels,
   "video_depth": video_depth,
   "keypoints, faces": method(eyes=(0, 1)),
   "keypoints, positions": method(method="one_hot", decode="argmax"),

@@ -25,12 +25,12 @@ def _semantic(name, **options):
   return logits, label, lambda x, t, m: loss(x, t, mask=m, **options)
 
 
-def _binary(name):
+def _binary(name, **options):
   target = RNG.integers(0, 2, (B, H, W))
   target[HOLE] = 255
   logits = RNG.normal(size=(B, H, W)).astype(np.float32)
   loss = getattr(losses, name)
-  return logits, target, lambda x, t, m: loss(x, t, mask=m)
+  return logits, target, lambda x, t, m: loss(x, t, mask=m, **options)
 
 
 def _depth(name, **options):
@@ -93,6 +93,8 @@ CASES = {
   "focal, alpha": _semantic("focal", gamma=0.5, alpha=(0.2, 0.5, 0.3)),
   "binary_cross_entropy": _binary("binary_cross_entropy"),
   "sigmoid_focal": _binary("sigmoid_focal"),
+  "balanced": _binary("balanced_cross_entropy"),
+  "balanced, sum": _binary("balanced_cross_entropy", reduction="sum"),
   **{f"depth {name}": _depth(name) for name in losses.DEPTH_LOSSES},
   **{f"image {name}": _image(name) for name in losses.IMAGE_LOSSES},
   "soft_cross_entropy": _soft(),

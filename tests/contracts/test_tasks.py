@@ -72,7 +72,7 @@ def test_padded_examples_change_nothing(case):
   task, batch, _, _, out = case
   half = {k: v[:2] for k, v in batch.items()}
   masked = {**batch, "_mask": jnp.array([True, True, False, False])}
-  loss = jax.jit(lambda o, b: total(task, o, b))
+  loss = losing(task)
   a = loss({k: v[:2] for k, v in out.items()}, half)
   b = loss(out, masked)
   np.testing.assert_allclose(a, b, rtol=2e-6)
@@ -80,18 +80,35 @@ def test_padded_examples_change_nothing(case):
   assert loss(spoilt, masked) == b
 
 
-def predict(task, out, batch):
-  """The answer, as evaluation makes it."""
-  return answer.compose(task, task.predict(out), task.inputs(batch)[0])
+@functools.cache
+def predicting(task):
+  """(out, batch) -> the answer, as evaluation makes it; compiled once."""
+  return quick.jit(
+    lambda out, batch: answer.compose(
+      task, task.predict(out), task.inputs(batch)[0]
+    )
+  )
 
 
-def score(task, out, batch):
-  """The metric that decides which checkpoint is best."""
-  states = {k: m.init() for k, m in task.metrics().items()}
-  pred = jax.jit(lambda o, b: predict(task, o, b))(out, batch)
+@functools.cache
+def losing(task):
+  """(out, batch) -> the loss; compiled once."""
+  return quick.jit(functools.partial(total, task))
+
+
+@functools.cache
+def measuring(task):
+  """[(metric, its compiled update)]."""
+  return [(m, quick.jit(m.update)) for m in task.metrics().values()]
+
+
+def score(task, parts):
+  """The metric that decides which checkpoint is best, of [(out, batch)]."""
   result = {}
-  for name, metric in task.metrics().items():
-    state = jax.jit(metric.update)(states[name], pred, batch)
+  for metric, update in measuring(task):
+    state = metric.init()
+    for out, batch in parts:
+      state = update(state, predicting(task)(out, batch), batch)
     result |= metric.result(jax.device_get(state))
   return result[task.best[0]]
 
@@ -99,26 +116,21 @@ def score(task, out, batch):
 def test_the_perfect_prediction_scores_best(case):
   task, batch, _, perfect, out = case
   name, mode = task.best
-  best, other = score(task, perfect, batch), score(task, out, batch)
+  best, other = (score(task, [(o, batch)]) for o in (perfect, out))
   ideal = IDEAL.get(name, 1.0 if mode == "max" else 0.0)
   assert best == pytest.approx(ideal, abs=1e-5), name
   assert best > other if mode == "max" else best < other
-  assert total(task, perfect, batch) < total(task, out, batch)
+  assert losing(task)(perfect, batch) < losing(task)(out, batch)
 
 
 def test_metrics_do_not_depend_on_how_the_set_is_cut(case):
   task, batch, _, _, out = case
-  whole = score(task, out, batch)
-  result = {}
-  for metric in task.metrics().values():
-    state = metric.init()
-    for i in range(4):
-      rows = {k: v[i : i + 1] for k, v in batch.items()}
-      part = {k: v[i : i + 1] for k, v in out.items()}
-      pred = predict(task, part, rows)
-      state = metric.update(state, pred, rows)
-    result |= metric.result(jax.device_get(state))
-  assert result[task.best[0]] == pytest.approx(whole, rel=1e-6)
+  whole = score(task, [(out, batch)])
+  rows = [
+    tuple({k: v[i : i + 1] for k, v in x.items()} for x in (out, batch))
+    for i in range(4)
+  ]
+  assert score(task, rows) == pytest.approx(whole, rel=1e-6)
 
 
 def test_views_are_averaged_where_an_average_means_something(case):
@@ -151,7 +163,7 @@ def test_pictures_have_the_height_of_the_image(case):
   task, batch, _, perfect, out = case
   host = {k: np.asarray(v) for k, v in batch.items()}
   host["image"] = np.rint(host["image"] * 255).astype(np.uint8)
-  pred = predict(task, perfect, batch)
+  pred = predicting(task)(perfect, batch)
   pred = {k: np.asarray(v) for k, v in pred.items()}
   pictures = task.render(host, pred)
   pairs = [t for t in pictures if t.endswith("truth")]
@@ -165,9 +177,8 @@ def test_pictures_have_the_height_of_the_image(case):
   for title in pairs:
     guess = pictures[title.replace("truth", "prediction")]
     assert (pictures[title] == guess).all(-1)[2:].all()
-  worse = task.render(
-    host, {k: np.asarray(v) for k, v in predict(task, out, batch).items()}
-  )
+  worse = predicting(task)(out, batch)
+  worse = task.render(host, {k: np.asarray(v) for k, v in worse.items()})
   for title in pairs:
     error = title.replace("truth", "error")
     assert (pictures[error] != worse[error]).any()
@@ -179,3 +190,10 @@ def test_untrained_depth_is_in_the_middle_of_the_range():
   np.testing.assert_allclose(pred, 4.0, rtol=1e-6)  # geometric mean
   far = task.predict({"depth": jnp.full((1, 2, 2, 1), 99.0)})["depth"]
   np.testing.assert_allclose(far, 16.0, rtol=1e-6)
+
+
+def test_the_states_of_metrics_may_be_given_away(case):
+  """Evaluation donates them: no two leaves are one array."""
+  for metric in case[0].metrics().values():
+    leaves = jax.tree.leaves(metric.init())
+    assert len({id(leaf) for leaf in leaves}) == len(leaves)

@@ -88,6 +88,19 @@ def test_hosts_split_the_batch_of_one_host(hosts):
     assert equal(joined, batch)
 
 
+def test_another_number_of_hosts_goes_on_where_one_stopped():
+  """Two hosts took 3 batches: four take the next, in the order of one."""
+  whole = take(9)
+  for hosts, start, count in ((2, 0, 3), (4, 3, 2), (1, 5, 4)):
+    parts = [
+      take(count, start=start, shard=Shard(p, hosts)) for p in range(hosts)
+    ]
+    for step in range(count):
+      rows = [part[step] for part in parts]
+      joined = {k: np.concatenate([r[k] for r in rows]) for k in rows[0]}
+      assert equal(joined, whole[start + step])
+
+
 def test_augmentation_differs_between_epochs():
   batches = take(7, batch=1, source=Memory(1))
   assert not (batches[0]["image"] == batches[1]["image"]).all()

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from jaxseg.data import (
+  cache,
   decode,
   pipeline,
   prepare,
@@ -127,9 +128,8 @@ def fields(spec, place, options, text, split="train", index=0, seed=0):
   source = sources.open_source(spec, split, place, KEYS, options)
   size = (48, 48) if "transpose" in text else SIZE
   one = transforms.parse(text, size)
-  return pipeline._example(
-    source, decode.decoder_of(spec), index, one, np.random.default_rng(seed)
-  )
+  examples = cache.Examples(source, decode.decoder_of(spec))
+  return pipeline._example(examples, index, one, np.random.default_rng(seed))
 
 
 def mismatch(clip, t):

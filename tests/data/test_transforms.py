@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from jaxseg.data import geometry, transforms
 from jaxseg.types import IGNORE, UserError
@@ -55,6 +56,59 @@ def test_nearest_takes_the_pixel_that_holds_the_centre():
   assert geometry.nearest(row, (1, 9))[0].tolist() == [
     0, 1, 1, 2, 3, 3, 4, 5, 5,
   ]  # fmt: skip
+
+
+def test_lines_survive_shrinking():
+  """One pixel wide, they go through any factor whole, by their strength."""
+  line = np.zeros((24, 30), np.uint8)
+  line[np.arange(24), np.arange(24)] = 60
+  line[7], line[:, 12] = 40, 100
+  for size in ((12, 15), (11, 13), (7, 30), (24, 9)):
+    got = geometry.lines(line, size)
+    assert got.shape == size
+    assert (got.max(1) == 100).all()  # the vertical one, in every row
+    row = got[int(7.5 * size[0] / 24)]
+    assert (row >= 40).all()
+    assert set(np.unique(got)) <= {0, 40, 60, 100}
+    # The diagonal one has no gaps, seen with eight neighbours.
+    on = np.isin(got, (60, 100, 40))
+    for i in range(24):
+      assert on[int((i + 0.5) * size[0] / 24), int((i + 0.5) * size[1] / 30)]
+  lost = geometry.nearest(line, (12, 15))
+  assert not (lost.max(1) == 100).all()
+  # Larger is as of any label, and nothing stays nothing.
+  np.testing.assert_array_equal(
+    geometry.lines(line, (30, 47)), geometry.nearest(line, (30, 47))
+  )
+
+
+def test_lines_by_hand():
+  """6 -> 4: centres at 1/3, 1, 5/3, 7/3, 3, 11/3; ignored only if all is."""
+  row = np.array([[0, 20, 255, 255, 60, 255]], np.uint8)
+  assert geometry.lines(row, (1, 4)).tolist() == [[0, 20, 255, 60]]
+  assert geometry.lines(row[:, ::-1], (1, 2)).tolist() == [[60, 20]]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lines_move_with_the_picture(seed):
+  """A picture with its lines painted broad: on a line it is not dark."""
+  r = rng(seed)
+  line = np.zeros((60, 80), np.uint8)
+  for _ in range(3):
+    line[r.integers(60)], line[:, r.integers(80)] = 100, 40
+  broad = ndimage.grey_dilation(line, size=3)
+  image = np.repeat(broad[..., None], 3, -1)
+  fields = {"image": image, "boundary": line}
+  text = "random_scale(0.5, 1.5)|rotate(20)|crop|flip"
+  out = transforms.parse(text, (48, 48))(fields, r)
+  got = out["boundary"]
+  assert got.shape == (48, 48)
+  assert set(np.unique(got)) <= {0, 40, 100, IGNORE}
+  painted = out["image"][..., 0].astype(int)
+  on = (got != IGNORE) & (got > 0)
+  assert (painted[on] > 8).mean() > 0.98
+  shifted = np.roll(painted, 5, (0, 1))
+  assert (shifted[on] > 8).mean() < 0.8
 
 
 def test_crop_outside_is_ignore_and_grey():

@@ -6,7 +6,7 @@ from scipy import ndimage, optimize
 from skimage import morphology
 
 from jaxseg import types
-from jaxseg.metrics import band, boundary, confusion, hierarchy, thinning
+from jaxseg.metrics import boundary, confusion, hierarchy, thinning, trimap
 from tests import quick
 
 
@@ -166,41 +166,6 @@ def test_best_takes_each_region_from_its_own_scale():
   assert table["vi_ois"] == pytest.approx(got.vi.min())
 
 
-@pytest.mark.parametrize("radius", [0.0, 1.0, 2.5])
-def test_boundary_f_against_brute_force(radius):
-  said, label = blobs(0, ids=3), blobs(1, ids=3)
-  label[:4, :6] = types.IGNORE
-  got = quick.jit(lambda a, b: band.boundary_f(a, b, 3, radius))(
-    said[None], label[None]
-  )
-  for i in range(3):
-    ends = []
-    for x in (said, label):
-      edge = np.zeros(x.shape, bool)
-      for y, col in np.argwhere(x == i):
-        for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0)):
-          v, u = y + dy, col + dx
-          if 0 <= v < x.shape[0] and 0 <= u < x.shape[1]:
-            counts = label[y, col] != 255 and label[v, u] != 255
-            edge[y, col] |= bool(x[v, u] != i and counts)
-      ends.append(np.argwhere(edge))
-    apart = np.linalg.norm(ends[0][:, None] - ends[1][None], axis=-1)
-    assert got[0].count[i] == len(ends[0])
-    assert got[1].count[i] == len(ends[1])
-    assert got[0].total[i] == (apart.min(1) <= radius).sum()
-    assert got[1].total[i] == (apart.min(0) <= radius).sum()
-
-
-@pytest.mark.parametrize(("radius", "right"), [(1.0, True), (0.0, False)])
-def test_a_shift_by_one_pixel(radius, right):
-  label = np.zeros((1, 8, 20), np.int32)
-  said = label.copy()
-  label[..., 10:], said[..., 11:] = 1, 1
-  p, r = quick.jit(lambda a, b: band.boundary_f(a, b, 2, radius))(said, label)
-  assert (p.compute() == right).all()
-  assert (r.compute() == right).all()
-
-
 def test_trimap_iou_by_hand():
   """Half and half, predicted two columns too far to the right."""
   label = np.zeros((1, 4, 20), np.int32)
@@ -208,7 +173,7 @@ def test_trimap_iou_by_hand():
   label[..., 10:], said[..., 12:] = 1, 1
   metric = confusion(2, ("a", "b"))
   for width, columns in ((0, 1), (3, 4)):  # of each class in the band
-    near = quick.jit(lambda x, width=width: band.trimap(x, width))(label)
+    near = quick.jit(lambda x, width=width: trimap.trimap(x, width))(label)
     assert (near != 255).sum() == 4 * 2 * columns
     state = metric.update(metric.init(), {"label": said}, {"label": near})
     wrong = min(2, columns)

@@ -62,3 +62,21 @@ def test_nothing_proposed_and_empty_masks():
 def test_sizes_that_differ():
   with pytest.raises(types.UserError, match="one picture"):
     proposals.jaccard(np.zeros((1, 2, 3)), np.zeros((1, 3, 2)))
+
+
+def test_proposals_made_of_leaves_are_those_of_pixels():
+  rng = np.random.default_rng(0)
+  leaves = np.repeat(rng.integers(0, 12, (7, 4)), 2, 1)
+  leaves.ravel()[:12] = np.arange(12)
+  regions = rng.integers(0, 5, (3, 7, 8)).astype(np.uint8)
+  regions[0][regions[0] == 2] = 3  # an id that one of them has not
+  rows = rng.random((6, 12)) < 0.4
+  objects = np.stack([r == i for r in regions for i in range(5)])
+  for smallest in (1, 11):
+    kept = objects[objects.sum((1, 2)) >= smallest]
+    table = proposals.by_leaf(regions, leaves, smallest)
+    got = proposals.jaccard_by_leaf(table, np.bincount(leaves.ravel()), rows)
+    np.testing.assert_allclose(
+      got, proposals.jaccard(kept, rows[:, leaves]), atol=1e-12
+    )
+  assert 0 < len(kept) < 14

@@ -3,7 +3,9 @@
 import itertools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from jaxseg import types
@@ -80,6 +82,31 @@ def test_padding_first_differs_from_padding_every_convolution():
   np.testing.assert_allclose(a[:, 8:-8, 8:-8], valid, atol=1e-5)
   np.testing.assert_allclose(b[:, 8:-8, 8:-8], valid, atol=1e-5)
   assert np.abs(a - b).max() > 1e-3
+
+
+def test_every_score_learns_through_the_context_from_the_start():
+  """The front end's scores get much of the gradient that they get alone."""
+  x = np.random.default_rng(0).random((1, 16, 16, 3), np.float32)
+  label = np.arange(4).reshape(1, 2, 2).repeat(8, 1).repeat(8, 2)
+
+  def arriving(name):
+    model = MODELS[name](outputs={"logits": 4}, width=4, fc_width=32)
+    params = model.init(jax.random.key(0), x, train=False)["params"]
+
+    def loss(params):
+      logits = model.apply({"params": params}, x, train=False)["logits"]
+      return optax.softmax_cross_entropy_with_integer_labels(
+        logits, label
+      ).mean()
+
+    grads = jax.grad(loss)(params)["head_logits"]["kernel"]
+    return jnp.abs(grads).sum((0, 1, 2))  # of each class
+
+  alone, through = (
+    quick.jit(arriving, static_argnums=0)(name)
+    for name in ("dilated_vgg", "dilated_vgg_context")
+  )
+  assert (through > 0.3 * alone).all()
 
 
 def raw(**fields):

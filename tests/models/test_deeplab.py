@@ -184,21 +184,11 @@ def test_auxiliary_heads_are_for_training():
   image = jax.ShapeDtypeStruct((2, 33, 50, 3), jnp.float32)
   variables = probe.variables(model)
 
-  def outputs(train):
-    return jax.eval_shape(
-      lambda v, x: model.apply(
-        v,
-        x,
-        train=train,
-        mutable=["batch_stats"],
-        rngs={"dropout": jax.random.key(0)},
-      )[0],
-      variables,
-      image,
-    )
-
-  assert set(outputs(False)) == {"depth", "logits"}
-  got = outputs(True)
+  assert set(probe.outputs(model, variables, image, False)) == {
+    "depth",
+    "logits",
+  }
+  got = probe.outputs(model, variables, image, True)
   assert set(got) == {"depth", "logits", "aux_depth", "aux_logits"}
   assert got["aux_depth"].shape == (2, 33, 50, 1)
   assert got["aux_logits"].shape == (2, 33, 50, 3)

@@ -107,6 +107,32 @@ def test_every_level_is_used(decoder, random_variables):
     assert g.any() == (int(level[1:]) in model.levels), level
 
 
+@pytest.mark.parametrize("decoder", ["unet", "linknet", "deeplabv3plus"])
+def test_a_decoder_of_its_own_is_a_network_of_that_head(
+  decoder, random_variables
+):
+  """Each head answers as the network that has it alone does."""
+  fields = {"encoder": ENCODERS["resnet18"](**TINY), **FIELDS[decoder]}
+  heads = {"logits": 3, "depth": 1}
+  model = KIT[decoder](outputs=heads, own_decoders=True, **fields)
+  image = np.random.default_rng(0).random((2, 33, 64, 3), np.float32)
+  variables = random_variables(model, image)
+  out = probe.run(model, variables, image)
+  for head, channels in heads.items():
+    alone = KIT[decoder](outputs={head: channels}, **fields)
+    kept = {
+      kind: {
+        name.replace(f"decoder_{head}", "decoder"): tree
+        for name, tree in trees.items()
+        if name in ("encoder", f"decoder_{head}", f"head_{head}")
+      }
+      for kind, trees in variables.items()
+    }
+    want = probe.run(alone, kept, image)[head]
+    np.testing.assert_allclose(out[head], want, atol=1e-6)
+  assert len(variables["params"]) == 5  # and nothing is shared but the encoder
+
+
 def test_padding_is_the_repeated_border(random_variables):
   """Logits of an odd image are those of the padded one, cropped."""
   model = KIT["unet"](outputs={"logits": 3}, encoder=Toy(), **FIELDS["unet"])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxseg.data.scenes import scene, world
-from jaxseg.models import m4depth
+from jaxseg.models import domain_norm, m4depth
 from jaxseg.models.m4depth import M4Depth
 from jaxseg.ops import motion as rigid
 from jaxseg.ops import parallax
@@ -140,7 +140,7 @@ def test_every_parameter_gets_a_gradient(built):
 
 def test_brightness_and_contrast_do_not_matter():
   """Domain-invariant: the first norm forgets them, up to the border."""
-  norm = m4depth.DomainNorm()
+  norm = domain_norm.DomainNorm()
   x = np.random.default_rng(0).normal(size=(2, 9, 8, 6)).astype("f4")
   params = norm.init(jax.random.key(0), x)
   a = norm.apply(params, x)

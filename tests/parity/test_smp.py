@@ -4,13 +4,13 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks.peers import randomize
 from jaxseg.encoders import ENCODERS
 from jaxseg.models import KIT
 from jaxseg.weights.rules import RULES
 from tests.parity.transplant import (
   difference,
   picture,
-  randomize,
   run_ours,
   run_theirs,
   transplant,

@@ -6,9 +6,10 @@ The weights travel by the renaming rules, which are thereby tested too.
 import numpy as np
 import pytest
 
+from benchmarks.peers import randomize
 from jaxseg import encoders
 from jaxseg.weights.rules import RULES
-from tests.parity.transplant import picture, randomize, run_ours, transplant
+from tests.parity.transplant import picture, run_ours, transplant
 
 pytestmark = pytest.mark.parity
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
+from benchmarks.peers import randomize
 from jaxseg.models import MODELS, backbone
 from jaxseg.models.decoders.fpn import FeaturePyramid
 from jaxseg.weights import rule
@@ -12,7 +13,6 @@ from jaxseg.weights.rules import RULES
 from tests.parity.transplant import (
   difference,
   picture,
-  randomize,
   run_ours,
   run_theirs,
   transplant,

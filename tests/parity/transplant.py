@@ -10,25 +10,6 @@ from jaxseg.weights import rule
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 
 
-def randomize(module, seed=0):
-  """Evaluation mode, random affine and running statistics (else 1 and 0).
-
-  Kernels that keep the scale, so that maps are not near constants.
-  """
-  import torch
-
-  torch.manual_seed(seed)
-  for m in module.modules():
-    if isinstance(m, torch.nn.Conv2d):
-      torch.nn.init.kaiming_normal_(m.weight)
-    if isinstance(m, torch.nn.BatchNorm2d):
-      torch.nn.init.uniform_(m.weight, 0.5, 1.5)
-      torch.nn.init.normal_(m.bias, std=0.1)
-      torch.nn.init.normal_(m.running_mean, std=0.1)
-      torch.nn.init.uniform_(m.running_var, 0.5, 2.0)
-  return module.eval()
-
-
 def transplant(module, rules, model, shape=(1, 64, 64, 3)):
   """The torch module's state as variables of `model`: its tree exactly."""
   state = {k: v.numpy() for k, v in module.state_dict().items()}

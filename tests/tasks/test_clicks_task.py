@@ -60,6 +60,23 @@ def test_an_object_is_chosen_at_random_and_clicked_on():
   assert set(found) == {1, 2}
 
 
+def test_small_objects_take_several_clicks_of_a_small_step():
+  most = {}
+  for step in (None, 3.0):
+    prepare = quick.jit(Clicks(click_step=step).prepare)
+    counts = []
+    for seed in range(12):
+      guided = prepare(_batch(), jax.random.key(seed))["guided"]
+      at = np.argwhere(np.asarray(guided)[1, ..., 3] == 0)  # a disc of radius 9
+      apart = np.hypot(*(at[:, None] - at).transpose(2, 0, 1))
+      np.fill_diagonal(apart, np.inf)
+      assert apart.min() >= (step or 10)
+      counts.append(len(at))
+    most[step] = max(counts)
+  assert most[None] <= 2
+  assert most[3.0] == 5
+
+
 def test_an_example_gets_its_clicks_wherever_it_stands():
   task, batch = Clicks(), _batch()
   prepare = quick.jit(task.prepare)
@@ -156,6 +173,7 @@ def test_what_cannot_be():
       "click_map = 'square': expected distance or disc",
     ),
     ({"click_reach": 0.0}, "click_reach = 0.0"),
+    ({"click_step": -1.0}, "click_step = -1.0"),
     ({"clicks": 0}, "clicks = 0: expected at least 1"),
   ):
     with pytest.raises(UserError, match=says):

@@ -266,6 +266,13 @@ def test_a_share_of_the_examples_keeps_a_field():
   assert (fields["depth"] == 5).all()
 
 
+def test_what_people_drew_is_ignored_where_it_is_withheld():
+  fields = {"boundary": np.zeros((2, 3), np.uint8)}
+  kept = [missing.withhold(fields, i, {"boundary": 0.5}, 0) for i in range(9)]
+  got = {(bool(k["_has_boundary"]), k["boundary"].max()) for k in kept}
+  assert got == {(True, 0), (False, IGNORE)}
+
+
 @pytest.mark.parametrize(
   ("keep", "message"),
   [

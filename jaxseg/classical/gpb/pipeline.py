@@ -40,7 +40,10 @@ def check(image: np.ndarray) -> np.ndarray:
 
 
 def features(
-  image: np.ndarray, *, shrink: bool = True
+  image: np.ndarray,
+  *,
+  shrink: bool = True,
+  solve: spectral.Solver | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
   """The cues (12, h, w, 8) and sPb (h, w, 8) of a picture.
 
@@ -50,6 +53,7 @@ def features(
   Args:
     image: (h, w, 3) uint8, or float in [0, 1].
     shrink: eigenvectors at half the size.
+    solve: see `spectral.spectral`.
   """
   image = check(image)
   upright = image.shape[0] > image.shape[1]
@@ -59,7 +63,7 @@ def features(
   strongest = np.asarray(cues.combine(local, weights.MPB)).max(-1)
   local = np.asarray(local)
   mpb = logistic(strongest, weights.MPB_OFFSET)
-  far = spectral.spectral(mpb, shrink=shrink)
+  far = spectral.spectral(mpb, shrink=shrink, solve=solve)
   if upright:
     local, far = _back(local, 1), _back(far, 0)
   return local, far
@@ -72,13 +76,18 @@ def _back(values: np.ndarray, axis: int) -> np.ndarray:
   return np.roll(turned, n // 2, axis=-1)
 
 
-def gpb(image: np.ndarray, *, shrink: bool = True) -> np.ndarray:
+def gpb(
+  image: np.ndarray,
+  *,
+  shrink: bool = True,
+  solve: spectral.Solver | None = None,
+) -> np.ndarray:
   """float32 (h, w, 8) in [0, 1]: the probability of a boundary.
 
   Args:
-    image, shrink: see `features`.
+    image, shrink, solve: see `features`.
   """
-  local, far = features(image, shrink=shrink)
+  local, far = features(image, shrink=shrink, solve=solve)
   sums = np.tensordot(weights.GPB, local, 1)
   return logistic(sums + np.float32(weights.SPECTRAL) * far, weights.OFFSET)
 

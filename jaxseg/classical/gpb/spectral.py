@@ -10,12 +10,14 @@ their oriented derivatives (Gaussian, deviation 1), each by 1 / sqrt(l).
 
 Differs from the paper: eigenvectors may be those of the picture at half its
 size, where a pixel has the largest mPb of its four (for speed: Arbelaez,
-Pont-Tuset et al., CVPR 2014, decimate the affinities instead); each is scaled
+Pont-Tuset et al., CVPR 2014, decimate affinities: `mcg.dncuts`); each is scaled
 to a range of 1, so that one that sees a small thing alone does not outshine the
 others.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +28,10 @@ from scipy.sparse import linalg
 from jaxseg.classical.gpb import discs
 
 Array = jax.Array
+# Weights (h w, h w) and (h, w) -> what `eigenvectors` returns.
+Solver = Callable[
+  [sparse.csr_matrix, tuple[int, int]], tuple[np.ndarray, np.ndarray]
+]
 RADIUS = 5
 SCALE = 0.1
 VECTORS = 16
@@ -131,12 +137,15 @@ def derivatives(
   return dy * np.cos(angle) - dx * np.sin(angle)
 
 
-def spectral(strength: np.ndarray, *, shrink: bool = True) -> np.ndarray:
+def spectral(
+  strength: np.ndarray, *, shrink: bool = True, solve: Solver | None = None
+) -> np.ndarray:
   """sPb: float32 (h, w, n).
 
   Args:
     strength: (h, w), the largest mPb over orientations.
     shrink: eigenvectors at half the size.
+    solve: finds them, in the place of `eigenvectors`; see `mcg.dncuts`.
   """
   h, w = strength.shape
   small = np.asarray(strength, np.float32)
@@ -144,7 +153,11 @@ def spectral(strength: np.ndarray, *, shrink: bool = True) -> np.ndarray:
     even = np.pad(small, ((0, h % 2), (0, w % 2)), mode="edge")
     a, b = even.shape
     small = even.reshape(a // 2, 2, b // 2, 2).max((1, 3))
-  values, vectors = eigenvectors(affinity(small))
+  weights = affinity(small)
+  if solve is None:
+    values, vectors = eigenvectors(weights)
+  else:
+    values, vectors = solve(weights, small.shape)
   planes = vectors.reshape(*small.shape, -1).astype(np.float32)
   if shrink:
     planes = np.asarray(discs.double(jnp.asarray(planes), (h, w)))

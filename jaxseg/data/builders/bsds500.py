@@ -49,7 +49,12 @@ def read_truth(path: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
       f"{path}: regions of shape {regions.shape} and boundaries of shape"
       f" {boundaries.shape}; expected both (people, h, w): copy it again."
     )
-  if not regions.size or regions.min() < 1:
+  if not regions.size:
+    raise UserError(
+      f"{path} holds no person's regions: expected at least one's; copy it"
+      " again, or remove its id from the list."
+    )
+  if regions.min() < 1:
     raise UserError(f"{path}: region ids start from 1; one is 0.")
   return (regions - 1).astype(np.uint8), boundaries
 

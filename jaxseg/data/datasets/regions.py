@@ -16,6 +16,8 @@ BSDS500 = DatasetSpec(
     "image": "image",
     "regions": "regions",
     "boundaries": "boundaries",
+    "boundary": "boundaries",
+    "region": "regions",
   },
   raw="the folder with train.txt, val.txt (ids), images/SPLIT/ID.jpg and "
   "groundTruth/SPLIT/ID.npz",

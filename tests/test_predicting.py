@@ -10,8 +10,9 @@ import PIL.Image
 import pytest
 from rich.console import Console
 
-from jaxseg import predict
+from jaxseg import predicting
 from jaxseg.data import images
+from jaxseg.serving import paths
 from jaxseg.types import UserError
 
 PALETTE = ((0, 0, 0), (250, 10, 20), (30, 240, 40))
@@ -45,7 +46,7 @@ def _files(folder):
 
 def _run(fn, paths, out, **kwargs):
   kwargs = {"task": Task(), "console": Console(quiet=True), **kwargs}
-  return predict.predict_files(fn, paths, out, **kwargs)
+  return predicting.predict_files(fn, paths, out, **kwargs)
 
 
 def test_labels_come_out_at_each_inputs_own_size(tmp_path):
@@ -98,9 +99,9 @@ def test_folders_and_endings_keep_names_apart(tmp_path):
 
 def test_a_deep_folder_is_not_repeated_below_the_results(tmp_path):
   path = tmp_path / "very/deep/x.png"
-  assert predict.result_names([path]) == ["x"]
+  assert paths.result_names([path]) == ["x"]
   both = [path, tmp_path / "very/y.v2.png"]
-  assert predict.result_names(both) == ["deep/x", "y.v2"]
+  assert paths.result_names(both) == ["deep/x", "y.v2"]
 
 
 def test_depth_writes_metres_and_a_picture_with_a_scale(tmp_path):
@@ -145,6 +146,35 @@ def test_pictures_in_rgb_and_normals(tmp_path):
   assert (np.load(out / "x_normal.npy") == [0, 0, -1]).all()
   blue = images.read_image(out / "x_normal.jpg").astype(int)
   assert np.abs(blue - [128, 128, 255]).max() <= 3
+
+
+def test_boundaries_are_dark_on_white(tmp_path):
+  path = tmp_path / "in/x.png"
+  h, w = _write_image(path).shape[:2]
+  strength = np.zeros((h, w), np.float32)
+  strength[:, w // 2 :] = 1
+
+  out = tmp_path / "out"
+  _run(lambda image: {"boundary": strength}, [path], out)
+  np.testing.assert_array_equal(np.load(out / "x_boundary.npy"), strength)
+  drawn = images.read_image(out / "x_boundary.jpg").astype(int)
+  assert np.abs(drawn[..., 0] - 255 * (1 - strength)).mean() < 5
+
+
+def test_superpixels_are_outlined(tmp_path):
+  path = tmp_path / "in/x.png"
+  image = _write_image(path)
+  segments = np.zeros(image.shape[:2], np.int32)
+  segments[:, 7:] = 1
+  drawn = predicting.pictures(image, {"segments": segments}, ())["segments"]
+  changed = (drawn != image).any(-1)
+  assert changed[:, 6].all()
+  assert not np.delete(changed, 6, 1).any()
+
+  out = tmp_path / "out"
+  _run(lambda image: {"segments": segments}, [path], out)
+  np.testing.assert_array_equal(np.load(out / "x_segments.npy"), segments)
+  assert images.read_image(out / "x_segments.jpg").shape == image.shape
 
 
 def test_more_classes_than_a_palette_holds(tmp_path):
@@ -202,9 +232,9 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 def test_the_same_file_twice_and_no_file_are_refused(tmp_path):
   path = pathlib.Path(tmp_path / "x.png")
   with pytest.raises(UserError, match=r"x\.png was given twice"):
-    predict.result_names([path, path])
+    paths.result_names([path, path])
   with pytest.raises(UserError, match="no image"):
-    predict.result_names([])
+    paths.result_names([])
 
 
 def test_a_fault_of_the_network_names_the_image(tmp_path):
@@ -240,7 +270,7 @@ def test_only_a_few_images_are_in_memory_at_once(tmp_path, monkeypatch):
   monkeypatch.setattr(images, "read_image", counted)
   assert _run(finish, paths, tmp_path / "out") == 20
   assert len(read) == 20
-  assert max(gap) <= predict.AHEAD + 1
+  assert max(gap) <= predicting.AHEAD + 1
 
 
 def test_the_contact_sheet_shows_images_pictures_and_legend(tmp_path):

@@ -1,0 +1,1 @@
+"""Multiscale combinatorial grouping, one step per module."""
