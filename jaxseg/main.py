@@ -14,7 +14,7 @@ from typing import Any
 from absl import app, flags, logging
 from ml_collections import config_flags
 
-from jaxseg import faults
+from jaxseg import faults, keyboard
 from jaxseg.types import UserError
 
 MODES = ("train", "eval", "predict", "export", "summary")
@@ -114,6 +114,18 @@ def _fail(text: str) -> int:
 
 def main(argv: list[str]) -> int:
   """Runs a mode; returns the exit status."""
+  try:
+    with keyboard.heard():
+      return _run(argv)
+  except KeyboardInterrupt:
+    # Threads of a save or of the data may hold locks that an exit in good
+    # order would wait for; what is on disk is whole at any moment.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(keyboard.STATUS)
+
+
+def _run(argv: list[str]) -> int:
   if _COORDINATOR.value is not None:
     from jaxseg import guard
 
@@ -143,12 +155,6 @@ def main(argv: list[str]) -> int:
     return run.start(_MODE.value, config, _WORKDIR.value, argv[1:])
   except UserError as e:
     return process.leave(_fail(str(e)))
-  except KeyboardInterrupt:
-    # Threads of a save or of the data may hold locks that an exit in good
-    # order would wait for; what is on disk is whole at any moment.
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(130)
   except Exception as e:
     if text := faults.sentence(e):  # a full disk, too little memory
       return process.leave(_fail(text))

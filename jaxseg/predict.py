@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
+from jaxseg import keyboard
 from jaxseg.types import UserError
 
 _TEXT = """\
@@ -155,12 +156,13 @@ def main(argv: Sequence[str] | None = None) -> int:
   options = parser().parse_args(argv)
   begin = time.perf_counter()
   try:
-    count = run(options)
+    with keyboard.heard():
+      count = run(options)
   except UserError as e:
     print(f"error: {e}", file=sys.stderr)
     return 2
   except KeyboardInterrupt:
-    return 130
+    return keyboard.STATUS
   if not options.quiet:
     seconds = time.perf_counter() - begin
     print(f"{count} prediction(s) in {options.out}, {seconds:.1f} s.")

@@ -14,6 +14,7 @@ FLOORS = {
   "faults": 0,
   "host_memory": 0,
   "guard": 0,
+  "keyboard": 0,
   "process": 0,
   "ops": 0,
   "classical": 0,
