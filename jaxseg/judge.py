@@ -55,12 +55,7 @@ def evaluate(
       if len(rows) < PICTURES:
         drawn = method.pictures(example["image"], pred)
         titles = ["image", *drawn]
-        rows.append(
-          [
-            sheets.fit(p, (192, 256))
-            for p in (example["image"], *drawn.values())
-          ]
-        )
+        rows.append(sheets.row((example["image"], *drawn.values()), (192, 256)))
       done()
   result = {**method.result(records), "seconds": spent / max(count, 1)}
   out.scalars(step, split, result)

@@ -191,9 +191,7 @@ class _Sheet:
   def add(self, name, image, drawn) -> None:
     if len(self.rows) < self.limit:
       self.titles = ["image", *drawn]
-      self.rows.append(
-        [sheets.fit(p, (192, 256)) for p in (image, *drawn.values())]
-      )
+      self.rows.append(sheets.row((image, *drawn.values()), (192, 256)))
       self.names.append(name)
 
 

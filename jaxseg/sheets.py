@@ -38,17 +38,17 @@ def contact_sheet(
   Returns:
     uint8 (h, w, 3).
   """
-  if any(len(row) != len(titles) for row in rows):
+  if any(len(pictures) != len(titles) for pictures in rows):
     raise ValueError(
-      f"contact sheet: rows of {sorted({len(r) for r in rows})} pictures under "
+      f"contact sheet: rows of {sorted({len(p) for p in rows})} pictures under "
       f"{len(titles)} titles."
     )
-  fitted = [[fit(picture, cell) for picture in row] for row in rows]
+  fitted = [row(pictures, cell) for pictures in rows]
   widths = [
-    max((row[i].shape[1] for row in fitted), default=cell[1])
+    max((pictures[i].shape[1] for pictures in fitted), default=cell[1])
     for i in range(len(titles))
   ]
-  heights = [max(p.shape[0] for p in row) for row in fitted]
+  heights = [max(p.shape[0] for p in pictures) for pictures in fitted]
   margin, gap, head, caption = 20, 8, 28, 20 if names else 0
   width = max(2 * margin + sum(widths) + gap * (len(titles) - 1), 260)
   keys = _legend_lines(legend, width - 2 * margin)
@@ -60,8 +60,8 @@ def contact_sheet(
   for title, left in zip(titles, lefts):
     canvas.text(title, margin + 8, left, 14, anchor="lm")
   top = margin + head
-  for i, row in enumerate(fitted):
-    for picture, left in zip(row, lefts):
+  for i, pictures in enumerate(fitted):
+    for picture, left in zip(pictures, lefts):
       canvas.paste(picture, top, left)
     top += heights[i]
     if names:
@@ -146,10 +146,31 @@ def _legend_lines(entries, width):
   return placed
 
 
-def fit(picture: np.ndarray, cell: tuple[int, int]) -> np.ndarray:
-  """Shrinks (area) or enlarges (nearest, whole factors) into a cell."""
+def row(
+  pictures: Sequence[np.ndarray], cell: tuple[int, int]
+) -> list[np.ndarray]:
+  """Pictures to stand side by side, each fitted into a cell.
+
+  Those as high as the first are scaled as it is, so that they stay so: one with
+  a scale bar beside it is wider than its cell.
+  """
+  h, w = pictures[0].shape[:2]
+  first = min(cell[0] / h, cell[1] / w)
+  return [fit(p, cell, first if p.shape[0] == h else None) for p in pictures]
+
+
+def fit(
+  picture: np.ndarray, cell: tuple[int, int], scale: float | None = None
+) -> np.ndarray:
+  """Shrinks (area) or enlarges (nearest, whole factors) into a cell.
+
+  Args:
+    picture: uint8 (h, w, 3).
+    cell: largest (h, w).
+    scale: by which instead.
+  """
   h, w = picture.shape[:2]
-  scale = min(cell[0] / h, cell[1] / w)
+  scale = scale or min(cell[0] / h, cell[1] / w)
   if scale >= 1:
     factor = int(scale)
     return picture.repeat(factor, 0).repeat(factor, 1)

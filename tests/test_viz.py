@@ -138,6 +138,18 @@ def test_contact_sheet_fits_pictures_of_any_size():
     sheets.contact_sheet([[half]], ["a", "b"])
 
 
+def test_a_scale_bar_does_not_make_its_picture_smaller_than_the_others():
+  image = np.full((60, 60, 3), 90, np.uint8)
+  depth = np.full((60, 60 + 64, 3), 30, np.uint8)
+  large = np.full((500, 500, 3), 60, np.uint8)
+  fitted = sheets.row([image, depth, large], (192, 256))
+  assert [p.shape[:2] for p in fitted] == [(180, 180), (180, 372), (192, 192)]
+  again = sheets.row(fitted, (192, 256))
+  assert [p.shape for p in again] == [p.shape for p in fitted]
+  sheet = sheets.contact_sheet([[image, depth]], ["image", "depth"])
+  assert np.sum(np.all(sheet == 30, -1)) == 180 * 372
+
+
 def test_skeleton_draws_points_and_bones_inside_only():
   image = np.zeros((30, 40, 3), np.uint8)
   points = np.array(
