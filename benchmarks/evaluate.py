@@ -94,6 +94,7 @@ def build(fields: dict, shape: tuple[int, ...], views: bool) -> tuple:
   experiment: Any = types.SimpleNamespace(
     task=task,
     mesh=devices,
+    fsdp=False,
     predict=predict,
     metrics=task.metrics,
     splits={"val": split},

@@ -1,0 +1,106 @@
+"""The benchmarks at their small sizes: they run, and the files hold figures."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests import cli
+
+
+def run(tmp_path, name, *flags):
+  """The JSON that `python -m benchmarks.NAME` wrote."""
+  out = tmp_path / f"{name}.json"
+  done = subprocess.run(
+    [sys.executable, "-m", f"benchmarks.{name}", f"--out={out}", *flags],
+    cwd=cli.ROOT,
+    env=cli.environment(JAX_COMPILATION_CACHE_DIR=tmp_path / "compiled"),
+    capture_output=True,
+    text=True,
+  )
+  assert done.returncode == 0, done.stderr
+  return json.loads(out.read_text())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("views", [(), ("--views",)], ids=["", "views"])
+def test_evaluate(tmp_path, views):
+  found = run(tmp_path, "evaluate", "--small", "--rounds=2", *views)
+  assert found["views"] == bool(views)
+  (figures,) = found["networks"].values()
+  assert figures["examples"] == 12
+  assert len(figures["seconds"]["bare"]) == 2
+  assert 0 < figures["ratio"] < 2
+
+
+@pytest.mark.slow
+def test_memory(tmp_path):
+  found = run(
+    tmp_path,
+    "memory",
+    "--small",
+    "--networks=deeplabv3plus_resnet18",
+    "--variants=plain;not donated;fused",
+  )
+  rows = found["networks"]["deeplabv3plus_resnet18"]["variants"]
+  assert rows["fused"]["temporary"] < rows["plain"]["temporary"]
+  assert rows["not donated"]["all"] > rows["plain"]["all"]
+
+
+@pytest.mark.slow
+def test_mesh(tmp_path):
+  flags = "--networks=unet_w16", "--spaces=1,2", "--size=64"
+  one, two, each, spread = run(tmp_path, "mesh", *flags)["rows"]
+  assert one["collectives"] == {}
+  assert "collective-permute" in two["collectives"]
+  assert "all-gather" not in two["collectives"]
+  assert two["temporary_bytes"] < one["temporary_bytes"]
+  assert spread["argument_bytes"] < each["argument_bytes"] / 6
+
+
+@pytest.mark.slow
+def test_scaling(tmp_path):
+  flags = "--network=unet_w16", "--size=64", "--devices=8,16", "--ways=data"
+  rows = run(tmp_path, "scaling", *flags)["rows"]
+  for row, n in zip(rows, (8, 16), strict=True):
+    assert row["devices"] == n
+    gradients = 2 * (n - 1) / n * row["parameter_bytes"]
+    assert row["gradient_bytes"] == pytest.approx(gradients)
+    assert gradients <= row["sent_bytes"] < 1.01 * gradients
+
+
+@pytest.mark.slow
+def test_input(tmp_path):
+  found = run(tmp_path, "input", "--images=48", "--seconds=0.5")
+  speed = found["images_per_second"]
+  assert {"jaxseg", "cached"} <= set(speed)
+  assert all(len(rounds) == 3 and min(rounds) > 0 for rounds in speed.values())
+
+
+@pytest.mark.slow
+def test_crf(tmp_path):
+  found = run(tmp_path, "crf", "--rounds=1")
+  assert found["labels"] == 21
+  assert found["same_label"] > 0.95
+  assert found["mean_difference_of_q"] < 0.01
+
+
+@pytest.mark.slow
+def test_startup(tmp_path):
+  folder = tmp_path / "data"
+  subprocess.run(
+    [
+      *(sys.executable, "-m", "jaxseg.data.prepare", "--dataset=scenes"),
+      f"--data_dir={folder}",
+    ],
+    cwd=cli.ROOT,
+    check=True,
+    capture_output=True,
+  )
+  narrow = "--", "--config.model.width=4"
+  found = run(
+    tmp_path, "startup", "--rounds=1", f"--data_dir={folder}", *narrow
+  )
+  seconds = found["median_seconds"]
+  assert 0 < seconds["warm"] < seconds["cold"]
