@@ -12,7 +12,7 @@ is of all people's pixels. Counts are added over pictures, and then divided.
 Differs from the benchmark's own code, which looks for the assignment of least
 total distance by an approximate algorithm (CSA) on each pixel's few nearest
 neighbours, in that the matching here is one of maximum size among all pairs
-near enough (Hopcroft and Karp): no matching finds more. Which pixels it takes
+near enough: no matching finds more. Which pixels it takes
 where several do equally well is another choice than the nearest.
 
 All of it on the host, in NumPy and SciPy.
@@ -92,11 +92,28 @@ def _pairs(
 
 
 def _largest(rows, columns, n: int, m: int) -> np.ndarray:
-  """int (n,): each row's partner in a maximum matching, or -1."""
+  """int (n,): each row's partner in a maximum matching, or -1.
+
+  A flow from a source through the rows and the columns to a sink, by Dinic's
+  algorithm: on edges of capacity 1 it is that of Hopcroft and Karp. SciPy's
+  own matching goes into the same dead ends again and again: it took hours for
+  1,995 by 2,210 pixels of val's picture 148026, where this takes milliseconds.
+  """
+  if not len(rows):
+    return np.full(n, -1)
+  source, sink = n + m, n + m + 1
+  a, b = np.arange(n), n + np.arange(m)
+  starts = np.concatenate([np.full(n, source), rows, b])
+  ends = np.concatenate([a, n + columns, np.full(m, sink)])
   graph = sparse.csr_matrix(
-    (np.ones(len(rows), np.int8), (rows, columns)), shape=(n, m)
+    (np.ones(len(starts), np.int32), (starts, ends)), shape=(sink + 1,) * 2
   )
-  return sparse.csgraph.maximum_bipartite_matching(graph, perm_type="column")
+  flow = sparse.csgraph.maximum_flow(graph, source, sink, method="dinic").flow
+  flow = flow[:n, n : n + m].tocoo()
+  partner = np.full(n, -1)
+  taken = flow.data > 0
+  partner[flow.row[taken]] = flow.col[taken]
+  return partner
 
 
 def count(
