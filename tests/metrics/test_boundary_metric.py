@@ -1,5 +1,7 @@
 """The boundary benchmark against assignments by brute force, and by hand."""
 
+import time
+
 import numpy as np
 import pytest
 from scipy import ndimage, optimize
@@ -53,6 +55,21 @@ def test_matching_is_as_large_as_the_hungarian_one(seed, distance):
   assert not (theirs & ~true).any()
   if distance == 0:
     np.testing.assert_array_equal(mine, said & true)
+
+
+def test_a_net_of_lines_is_matched_in_no_time():
+  """On such ones SciPy's bipartite matching does not return."""
+  rng = np.random.default_rng(311)
+  down, right = rng.integers(5, 14, 2)
+  keep, gap = rng.uniform(0.4, 0.95), rng.integers(5, 12)
+  said, true = np.zeros((2, 80, 120), bool)
+  said[2::down] = said[:, 2::right] = true[4::gap] = true[:, 150::200] = True
+  said &= rng.random(said.shape) < keep
+  true &= rng.random(true.shape) < rng.uniform(0.5, 1)
+  began = time.process_time()
+  mine, _ = boundary.match(said, true, 4.34)
+  assert time.process_time() - began < 2
+  assert mine.sum() == hungarian(said, true, 4.34)
 
 
 def test_a_pixel_is_matched_once():
