@@ -9,7 +9,11 @@ Command: python -m jaxseg.main \
 Data: seven_scenes, see configs/m4depth_seven_scenes.py; 180 frames of 108x144.
   Evaluated on the frames that the clips there are: all of a split but the
   first five.
-Hardware: two CPU cores. Expected: Not yet measured.
+Hardware: two CPU cores. Measured with seed 0 on one core in 20 minutes: val
+  AbsRel 0.109, RMSE 0.320 m, delta1 0.863 at step 600, the best, and 0.129 at
+  the end; test 0.212, 0.347 m, 0.665. Numbers in place of bins
+  (configs/unet_seven_scenes_depth.py) are better on val, 0.084, and the same on
+  test, 0.210.
 """
 
 from jaxseg import defaults

@@ -93,8 +93,8 @@ COUNTS = {
   "multi_scenes:depth": LITE0 + linknet_count(LITE0_MAPS) + 33,
   "multi_scenes:normals": LITE0 + linknet_count(LITE0_MAPS) + 33 * 3,
   "pspnet_resnet50_cityscapes": 49_080_038,
-  # 512 channels on a grid of 4x4, 256 hidden, x and y of 68 points.
-  "regressor_faces": RESNET18 + (16 * 512 + 2) * 256 + 257 * 136,
+  # 512 channels on a grid of 4x4, 506 hidden, x and y of 68 points.
+  "regressor_faces": RESNET18 + (16 * 512 + 2) * 506 + 507 * 136,
   "segnet_basic_camvid": 1_416_587,
   "segnet_camvid": 29_449_355,
   "simple_baseline_faces": simple_baseline_count(68),
