@@ -16,19 +16,25 @@ from jaxseg.classical.gpb import cues, pipeline, weights
 from jaxseg.data import several, sources
 from jaxseg.data.datasets import DATASETS
 
+LOCAL = len(cues.NAMES)
 PIXELS = 6000  # of a picture
 NEAR = 2.0  # pixels
 DECAY = 1e-3  # of weights of features of deviation 1
 
 
 def sample(example, rng):
-  """Features (n, 13) and the share of people (n,) at pixels on ridges."""
+  """Features (n, 25) and the share of people (n,) at pixels on ridges.
+
+  The gradients, their roots, sPb tamed.
+  """
   local, far = pipeline.features(example["image"])
   sums = np.tensordot(weights.MPB, local, 1)
   strongest = sums.max(-1)
   ridge = strongest >= 0.95 * ndimage.maximum_filter(strongest, 3)
   at = rng.permutation(np.flatnonzero(ridge))[:PIXELS]
-  every = np.concatenate([local, far[None]])
+  every = np.concatenate(
+    [local, weights.roots(local), weights.tamed(far)[None]]
+  )
   which = sums.argmax(-1)[None, ..., None]
   x = np.take_along_axis(every, which, -1)[..., 0].reshape(len(every), -1)
   away = [ndimage.distance_transform_edt(~one) for one in example["boundaries"]]
@@ -84,8 +90,8 @@ def main():
     x, y = (np.concatenate(part) for part in zip(*found))
     print(f"{source.name_of(i)}, {len(found)} pictures", flush=True)
     if len(found) >= 4:
-      report("mpb", x[:, :-1], y)
-      report("gpb", x, y)
+      report("mpb", x[:, :LOCAL], y)
+      report("gpb, of roots", x[:, LOCAL:], y)
 
 
 if __name__ == "__main__":

@@ -60,9 +60,9 @@ def features(
   if upright:
     image = np.ascontiguousarray(np.rot90(image))
   local = cues.gradients(image)
-  strongest = np.asarray(cues.combine(local, weights.MPB)).max(-1)
+  thin = lines(cues.combine(local, weights.MPB))
   local = np.asarray(local)
-  mpb = logistic(strongest, weights.MPB_OFFSET)
+  mpb = logistic(thin, weights.MPB_OFFSET)
   far = spectral.spectral(mpb, shrink=shrink, solve=solve)
   if upright:
     local, far = _back(local, 1), _back(far, 0)
@@ -88,8 +88,9 @@ def gpb(
     image, shrink, solve: see `features`.
   """
   local, far = features(image, shrink=shrink, solve=solve)
-  sums = np.tensordot(weights.GPB, local, 1)
-  return logistic(sums + np.float32(weights.SPECTRAL) * far, weights.OFFSET)
+  sums = np.tensordot(weights.GPB, weights.roots(local), 1)
+  sums += np.float32(weights.SPECTRAL) * weights.tamed(far)
+  return logistic(sums, weights.OFFSET)
 
 
 def logistic(sums: np.ndarray, offset: float) -> np.ndarray:

@@ -4,9 +4,10 @@ Arbelaez, Maire, Fowlkes, Malik, PAMI 2011, section 3.2; intervening contours:
 Leung and Malik, ECCV 1998; normalized cuts: Shi and Malik, PAMI 2000.
 
 Two pixels at most 5 apart have the affinity exp(-m / 0.1), m being the largest
-mPb on the line between them. The generalized eigenvectors of (D - W) v = l D v
-with the smallest eigenvalues are pictures; sPb is the sum of the magnitudes of
-their oriented derivatives (Gaussian, deviation 1), each by 1 / sqrt(l).
+mPb on the line between them, of thin lines (`nms`). The generalized
+eigenvectors of (D - W) v = l D v with the smallest eigenvalues are pictures;
+sPb is the sum of the magnitudes of their oriented derivatives (Gaussian,
+deviation 1), each by 1 / sqrt(l).
 
 Differs from the paper: eigenvectors may be those of the picture at half its
 size, where a pixel has the largest mPb of its four (for speed: Arbelaez,
@@ -143,7 +144,7 @@ def spectral(
   """sPb: float32 (h, w, n).
 
   Args:
-    strength: (h, w), the largest mPb over orientations.
+    strength: (h, w), mPb on thin lines, else 0.
     shrink: eigenvectors at half the size.
     solve: finds them, in the place of `eigenvectors`; see `mcg.dncuts`.
   """
