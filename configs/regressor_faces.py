@@ -10,8 +10,9 @@ Command: python -m jaxseg.main --config=configs/regressor_faces.py \
   --workdir=runs/faces_direct
 Data: jaxseg_faces (python -m jaxseg.data.prepare --dataset=faces --raw=DIR),
   841 / 208 images with no person in both; stretched to 128x128, scored there.
-Hardware: two CPU cores, or an accelerator; 28 minutes of one core. Measured
-  with seed 0 on val: NME 0.134, PCK 0.510.
+Hardware: two CPU cores, or an accelerator; 20 minutes of one core. Measured
+  with seed 0 on val: NME 0.155, PCK 0.445; with 256 hidden units, 13,309,128
+  parameters, 0.134 and 0.510. Heatmaps have 0.090 and 0.708.
 """
 
 from jaxseg import defaults

@@ -39,10 +39,10 @@ LITE0_MAPS = (320, 112, 40, 24, 32)  # the last is the stem
 RESNET18 = 11_176_512  # without its classifier
 
 
-def simple_baseline_count(points):
-  """On ResNet-18: three 4x4 kernels with norms, then 1x1 to the points."""
-  up = 16 * 512 * 256 + 512 + 2 * (16 * 256 * 256 + 512)
-  return RESNET18 + up + 257 * points
+def simple_baseline_count(points, channels=512):
+  """The decoder: three 4x4 kernels with norms, then 1x1 to the points."""
+  up = 16 * channels * 256 + 512 + 2 * (16 * 256 * 256 + 512)
+  return up + 257 * points
 
 
 def eigen_stack(channels, hidden, first=64):
@@ -81,7 +81,7 @@ COUNTS = {
   "fcn_d2l_camvid": RESNET18 + 513 * 11 + 64 * 64 * 11 * 11 + 11,
   "fcn_resnet50_cityscapes": 35_322_218 - 2 * (513 + 257),
   "hed_bsds": 14_716_171,
-  "keypoints_lsp": simple_baseline_count(14),
+  "keypoints_lsp": RESNET18 + simple_baseline_count(14),
   "linknet_camvid": 11_535_659,
   "m4depth_scenes": 4_492_238,
   "m4depth_seven_scenes": 4_492_238,
@@ -97,7 +97,8 @@ COUNTS = {
   "regressor_faces": RESNET18 + (16 * 512 + 2) * 506 + 507 * 136,
   "segnet_basic_camvid": 1_416_587,
   "segnet_camvid": 29_449_355,
-  "simple_baseline_faces": simple_baseline_count(68),
+  "simple_baseline_faces:resnet18": RESNET18 + simple_baseline_count(68),
+  "simple_baseline_faces:lite0": LITE0 + simple_baseline_count(68, 320),
   "unet_camvid": unet_count(16, 11),
   # torchvision's 3,504,872 without classifier, head and the last norm; and
   # what Keras trains.
