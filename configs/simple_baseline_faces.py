@@ -8,11 +8,11 @@ Paper: Xiao, Wu, Wei, "Simple Baselines for Human Pose Estimation and Tracking"
   against the paper). Here ResNet-18 from scratch, for 841 images and a CPU:
   15,389,828 parameters with 68 points; or, as
   --config=configs/simple_baseline_faces.py:lite0, EfficientNet-Lite0 with
-  ImageNet's weights, 6,385,732. The paper's network has 33,999,697 with 17
-  joints: --config.model.encoder.name=resnet50
+  ImageNet's weights, 6,385,732 parameters. The paper's network has 33,999,697
+  with 17 joints: --config.model.encoder.name=resnet50
   --config.model.encoder.weights=resnet50. Its points are read off a quarter of
   a cell beside the highest one; here they are means around it (decode 'soft'),
-  for a cell of 4 pixels is a tenth of the distance between the eyes.
+  for a cell of 4 pixels is coarse beside the distances in a face.
 Command: python -m jaxseg.main --config=configs/simple_baseline_faces.py \
   --workdir=runs/faces
 Data: jaxseg_faces (python -m jaxseg.data.prepare --dataset=faces --raw=DIR),
