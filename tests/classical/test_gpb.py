@@ -5,7 +5,7 @@ import pytest
 import scipy.linalg
 
 from jaxseg import types
-from jaxseg.classical.gpb import cues, discs, nms, pipeline, spectral
+from jaxseg.classical.gpb import cues, discs, nms, pipeline, spectral, weights
 from tests import quick
 
 N = discs.ORIENTATIONS
@@ -180,9 +180,9 @@ def test_affinities_against_brute_force():
 @pytest.mark.parametrize("shape", [(4, 5), (12, 14)])
 def test_eigenvectors_against_a_dense_solver(shape):
   strength = 0.3 * np.random.default_rng(1).random(shape)
-  weights = spectral.affinity(strength, 3)
-  values, vectors = spectral.eigenvectors(weights, 4, 1e-10)
-  dense = weights.toarray()
+  matrix = spectral.affinity(strength, 3)
+  values, vectors = spectral.eigenvectors(matrix, 4, 1e-10)
+  dense = matrix.toarray()
   degree = np.diag(dense.sum(1))
   want, exact = scipy.linalg.eigh(degree - dense, degree)
   np.testing.assert_allclose(values, want[1:5], rtol=1e-6)
@@ -232,6 +232,44 @@ def test_the_logistic_curve_starts_at_nothing():
   got = pipeline.logistic(np.array([0.0, 3.0, 100.0]), -3.0)
   low = 1 / (1 + np.exp(3))
   np.testing.assert_allclose(got, [0, (0.5 - low) / (1 - low), 1], atol=1e-6)
+
+
+def test_roots_and_logarithm_of_what_is_summed():
+  local = np.array([-1e-7, 0.0, 0.25, 0.81], np.float32)
+  np.testing.assert_allclose(weights.roots(local), [0, 0, 0.5, 0.9])
+  far = np.array([0.0, 0.25, (np.e**2 - 1) / 4], np.float32)
+  np.testing.assert_allclose(weights.tamed(far), [0, np.log(2), 2], rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_gpb_is_a_logistic_regression():
+  """Of the features, at one pixel and orientation, written out."""
+  image = halves((40, 56))
+  local, far = pipeline.features(image)
+  got = pipeline.gpb(image)
+  x = weights.OFFSET + weights.SPECTRAL * np.log1p(4 * far[20, 27, 4])
+  for w, g in zip(weights.GPB, local[:, 20, 27, 4]):
+    x += w * max(g, 0) ** 0.5
+  low = 1 / (1 + np.exp(-weights.OFFSET))
+  want = (1 / (1 + np.exp(-x)) - low) / (1 - low)
+  np.testing.assert_allclose(got[20, 27, 4], want, rtol=1e-4)
+  assert got[20, 27, 4] > 0.5
+
+
+@pytest.mark.slow
+def test_affinities_are_of_thin_lines(monkeypatch):
+  """What stands beside a line belongs to its own side of it."""
+  seen = []
+
+  def spy(strength, **unused):
+    seen.append(strength)
+    return np.zeros((*strength.shape, N), np.float32)
+
+  monkeypatch.setattr(spectral, "spectral", spy)
+  pipeline.features(halves((40, 56)))
+  row = seen[0][20]
+  assert np.count_nonzero(row > 0.3) == 1
+  assert row[[25, 26, 29, 30]].max() < 1e-6
 
 
 def halves(shape):
