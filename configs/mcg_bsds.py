@@ -18,7 +18,8 @@ Hardware: one CPU core, about 75 s a picture (SCG 15 s), of which gPb at twice
   0.293 / 0.279 / 0.273; covering 0.635 / 0.627 / 0.629, PRI 0.647 / 0.638 /
   0.646, VI 0.97 / 1.02 / 1.03. 1,858 / 1,312 proposals: mean best overlap with
   every region of every person 0.404 / 0.365, of the first hundred 0.304 /
-  0.273. In the paper's order, and far below it, as configs/ucm_bsds.py says.
+  0.273. In the paper's order, and far below it; all
+  with gPb's weights of before (now configs/ucm_bsds.py has more).
 """
 
 from jaxseg import defaults, naming

@@ -241,19 +241,15 @@ def test_roots_and_logarithm_of_what_is_summed():
   np.testing.assert_allclose(weights.tamed(far), [0, np.log(2), 2], rtol=1e-6)
 
 
-@pytest.mark.slow
-def test_gpb_is_a_logistic_regression():
-  """Of the features, at one pixel and orientation, written out."""
-  image = halves((40, 56))
-  local, far = pipeline.features(image)
-  got = pipeline.gpb(image)
-  x = weights.OFFSET + weights.SPECTRAL * np.log1p(4 * far[20, 27, 4])
-  for w, g in zip(weights.GPB, local[:, 20, 27, 4]):
-    x += w * max(g, 0) ** 0.5
-  low = 1 / (1 + np.exp(-weights.OFFSET))
-  want = (1 / (1 + np.exp(-x)) - low) / (1 - low)
-  np.testing.assert_allclose(got[20, 27, 4], want, rtol=1e-4)
-  assert got[20, 27, 4] > 0.5
+def test_the_sum_is_that_of_roots_and_logarithm():
+  rng = np.random.default_rng(0)
+  local = rng.random((12, 3, 4, N), np.float32)
+  far = 20 * rng.random((3, 4, N), np.float32)
+  got = weights.total(local, far)
+  want = weights.SPECTRAL * np.log1p(4 * far[1, 2, 5])
+  for w, g in zip(weights.GPB, local[:, 1, 2, 5]):
+    want += w * g**0.5
+  np.testing.assert_allclose(got[1, 2, 5], want, rtol=1e-5)
 
 
 @pytest.mark.slow

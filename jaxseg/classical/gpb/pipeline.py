@@ -1,7 +1,7 @@
 """gPb of a picture: local cues, eigenvectors, and their logistic regression.
 
 Arbelaez, Maire, Fowlkes, Malik, PAMI 2011, section 3.3. See `cues`, `spectral`
-and `weights` for what differs from the paper.
+and `weights` for what differs from the paper, and SMOOTH.
 """
 
 from __future__ import annotations
@@ -9,12 +9,18 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy import ndimage
 
 from jaxseg import types
 from jaxseg.classical.gpb import cues, nms, spectral, weights
 
 Array = jax.Array
 LEAST = 8  # pixels a side
+# Deviation in pixels of the Gaussian behind the regression, which the paper
+# does not have: without it basins are many and arcs ragged. Boundary ODS of
+# hierarchies on the 25 pictures of `weights`: 0 .726, .7 .733, 1 .737, 1.2
+# .736, 1.6 .719.
+SMOOTH = 1.0
 
 
 def check(image: np.ndarray) -> np.ndarray:
@@ -87,10 +93,9 @@ def gpb(
   Args:
     image, shrink, solve: see `features`.
   """
-  local, far = features(image, shrink=shrink, solve=solve)
-  sums = np.tensordot(weights.GPB, weights.roots(local), 1)
-  sums += np.float32(weights.SPECTRAL) * weights.tamed(far)
-  return logistic(sums, weights.OFFSET)
+  sums = weights.total(*features(image, shrink=shrink, solve=solve))
+  p = logistic(sums, weights.OFFSET)
+  return ndimage.gaussian_filter(p, (SMOOTH, SMOOTH, 0))
 
 
 def logistic(sums: np.ndarray, offset: float) -> np.ndarray:

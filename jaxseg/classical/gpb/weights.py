@@ -56,3 +56,13 @@ def roots(local: np.ndarray) -> np.ndarray:
 def tamed(far: np.ndarray) -> np.ndarray:
   """log(1 + TAIL sPb), float32."""
   return np.log1p(np.float32(TAIL) * far)
+
+
+def total(local: np.ndarray, far: np.ndarray) -> np.ndarray:
+  """The weighted sum, without the offset: float32 (h, w, n).
+
+  Args:
+    local: (12, h, w, n), gradients in the order of cues.NAMES.
+    far: (h, w, n), sPb.
+  """
+  return np.tensordot(GPB, roots(local), 1) + np.float32(SPECTRAL) * tamed(far)
