@@ -135,7 +135,7 @@ def test_it_runs_where_only_jax_and_numpy_are(saved, tmp_path, pillow):
   loaded = done.stderr.split("loaded ")[1].split()
   assert set(loaded) <= {
     *("predict", "serving", "ops", "types", "compiling"),
-    *("process", "guard"),
+    *("process", "guard", "keyboard"),
   }
   for name, image in images.items():
     with PIL.Image.open(tmp_path / "out" / f"{name}.png") as png:
