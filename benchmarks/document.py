@@ -177,7 +177,6 @@ def field(report: Report) -> str:
 # Title, file of results, what makes a section of it.
 SECTIONS: tuple[tuple[str, str, Callable[[Report], str]], ...] = (
   ("Train step", "step", step),
-  ("Train step on another machine", "step_epyc", step),
   ("Input, 500x375 JPEG to 256x256", "input_torch", reading),
   ("Input beside tf.data", "input", reading),
   ("Input with random scaling, beside tf.data", "input_scale", reading),

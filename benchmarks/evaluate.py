@@ -6,9 +6,10 @@ python -m benchmarks.evaluate [--networks=...] [--small] [--views]
 'bare' is the compiled network and its argmax on batches that lie on the
 device. 'evaluation' is `evaluate.Evaluator`, the loop that runs in training:
 batches of bytes from the host, metrics on the device, a contact sheet, one
-result. Batches are in memory, for reading them is another benchmark. The two
-take turns, and the ratio is the median of those of the rounds. --views adds
-flip and two scales to both, one program.
+result; the sheet shows eight of 96 or 48 images. Batches are in memory, for
+reading them is another benchmark. The two take turns, and the ratio is the
+median of those of the rounds. --views adds flip and two scales to both, one
+program.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ NETWORKS: dict[str, tuple[dict, int, int, int, int]] = {
   ),
   "deeplabv3plus_resnet18": (
     {"name": "deeplabv3plus", "encoder": {"name": "resnet18"}},
-    *(257, 2, 21, 4),
+    *(257, 2, 21, 24),
   ),
 }
 SMALL: dict[str, tuple[dict, int, int, int, int]] = {
