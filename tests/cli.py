@@ -24,6 +24,7 @@ import orbax.checkpoint as ocp
 from tests import quick
 
 ROOT = pathlib.Path(__file__).parents[1]
+SMOOTH = "JAXSEG_TESTS_SMOOTH"  # of a command's environment
 
 
 def port():
@@ -172,11 +173,16 @@ class Server:
     )
     return Job(self, pid, files)
 
-  def together(self, argv, processes=1, devices=1):
+  def together(self, argv, processes=1, devices=1, smooth=False):
     """The jobs of one run of several processes, with so many devices each; see
     `quickly`.
+
+    Args:
+      argv: of the command line.
+      processes, devices: how many.
+      smooth: ReLUs are SiLUs, which rounding cannot switch on or off.
     """
-    env = {"XLA_FLAGS": quickly(devices)}
+    env = {"XLA_FLAGS": quickly(devices), SMOOTH: "1" if smooth else ""}
     if processes == 1:
       return [self.start(argv, **env)]
     joined = [f"--coordinator=127.0.0.1:{port()}", f"--processes={processes}"]
@@ -203,7 +209,7 @@ def serve():
   """Answers on stdout: pids of what was started, statuses of what is asked."""
   from absl import app
 
-  from jaxseg import main, run
+  from jaxseg import layers, main, run
 
   del run  # imported for its weight
   done = {}
@@ -221,6 +227,8 @@ def serve():
         # In a shell's background it is ignored from the start.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         os.environ.update(message["env"])
+        if os.environ.get(SMOOTH):
+          layers.ACTIVATIONS["relu"] = layers.ACTIVATIONS["silu"]
         if message["headroom_mb"]:
           limit_memory(message["headroom_mb"])
         sys.argv = ["jaxseg.main", *message["argv"]]
