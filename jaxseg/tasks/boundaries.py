@@ -22,6 +22,7 @@ import numpy as np
 from jaxseg import viz
 from jaxseg.losses import BOUNDARY_LOSSES
 from jaxseg.metrics import lines
+from jaxseg.tasks import auxiliary
 from jaxseg.types import (
   IGNORE,
   Array,
@@ -105,11 +106,8 @@ class Boundaries:
     """One term per configured loss, and the same again per auxiliary head."""
     target = self.target(batch["boundary"])
     terms = {}
-    for head, logits in out.items():
-      if head != "boundary" and not head.startswith("aux"):
-        continue
-      weight = 1.0 if head == "boundary" else self.aux_weight
-      prefix = "" if head == "boundary" else f"{head}/"
+    heads = auxiliary.heads(out, "boundary", self.aux_weight)
+    for logits, weight, prefix in heads:
       for name, factor, options in self.losses:
         mean = BOUNDARY_LOSSES[name](
           logits[..., 0], target, mask=batch.get("_mask"), **dict(options)

@@ -26,6 +26,7 @@ from jaxseg.losses import soft_cross_entropy
 from jaxseg.metrics import chroma
 from jaxseg.metrics import image as image_metric
 from jaxseg.ops import color, color_bins, resize
+from jaxseg.tasks import auxiliary
 from jaxseg.types import Array, Batch, Mean, Metric, Outputs, UserError
 
 STRIDES = (1, 2, 4, 8, 16, 32)
@@ -121,9 +122,8 @@ class Colorization:
     ab = batch["ab"]
     colored = (jnp.abs(ab) > GREY).any((1, 2, 3), keepdims=True)[..., 0]
     terms = {}
-    for head, logits in out.items():
-      if head != "logits" and not head.startswith("aux"):
-        continue
+    heads = auxiliary.heads(out, "logits", self.aux_weight)
+    for logits, head_weight, prefix in heads:
       truth = shrink(ab, logits.shape[1:3])
       index, weight = color_bins.soft_encode(
         truth, self.bins, self.neighbours, self.sigma
@@ -137,9 +137,7 @@ class Colorization:
       mean = soft_cross_entropy(
         logits, index, weight, scale=scale, valid=valid, mask=batch.get("_mask")
       )
-      main = head == "logits"
-      name = "cross_entropy" if main else f"{head}/cross_entropy"
-      terms[name] = mean.scaled(1.0 if main else self.aux_weight)
+      terms[f"{prefix}cross_entropy"] = mean.scaled(head_weight)
     return terms
 
   def predict(self, out: Outputs) -> dict[str, Array]:

@@ -23,6 +23,7 @@ from jaxseg import viz
 from jaxseg.losses import LOSSES, by_strips
 from jaxseg.metrics import confusion, contours
 from jaxseg.ops.grown import Grown
+from jaxseg.tasks import auxiliary
 from jaxseg.types import Array, Batch, Mean, Metric, Outputs, UserError
 
 
@@ -93,11 +94,8 @@ class Semantic:
   def loss(self, out: Outputs, batch: Batch) -> dict[str, Mean]:
     """One term per configured loss, and the same again per auxiliary head."""
     terms = {}
-    for head, logits in out.items():
-      if head != "logits" and not head.startswith("aux"):
-        continue
-      weight = 1.0 if head == "logits" else self.aux_weight
-      prefix = "" if head == "logits" else f"{head}/"
+    heads = auxiliary.heads(out, "logits", self.aux_weight)
+    for logits, weight, prefix in heads:
       for name, factor, options in self.losses:
         mean = _loss(
           name, logits, batch["label"], mask=batch.get("_mask"), **dict(options)

@@ -28,6 +28,7 @@ from jaxseg.classical import cells as grids
 from jaxseg.classical import soft_slic
 from jaxseg.metrics import partition
 from jaxseg.ops import color
+from jaxseg.tasks import auxiliary
 from jaxseg.types import (
   IGNORE,
   Array,
@@ -132,11 +133,8 @@ class Superpixels:
       return Mean(*labels), Mean(*soft_slic.compactness_loss(soft, cells))
 
     terms = {}
-    for head, features in out.items():
-      if head != "features" and not head.startswith("aux"):
-        continue
-      weight = 1.0 if head == "features" else self.aux_weight
-      prefix = "" if head == "features" else f"{head}/"
+    heads = auxiliary.heads(out, "features", self.aux_weight)
+    for features, weight, prefix in heads:
       said = jax.vmap(one)(batch["image"], features, region)
       if mask is not None:
         said = jax.tree.map(lambda x: jnp.where(mask, x, 0.0), said)
