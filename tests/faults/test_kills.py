@@ -44,7 +44,8 @@ def kill(job):
 
 
 # The long chain: a line for every step, so that a kill can tell how far it was.
-LONG = {"steps": 36, "checkpoint__every": 3, "eval__every": 6, "log_every": 1}
+LONG = {"steps": 60, "checkpoint__every": 3, "eval__every": 6, "log_every": 1}
+LATE = LONG["steps"] - 18  # from a save behind this on, no life trains far
 # How often each kind of moment, in an order and with delays that are drawn.
 MOMENTS = {"time": 5, "compilation": 3, "step": 5, "save": 6, "evaluation": 3}
 
@@ -91,14 +92,27 @@ def freeze(job, moment, workdir, before, left, rng):
       lambda: writing(workdir, left) if saving else evaluating(workdir),
     )
     return
-  delay = rng.uniform(0, 3)
-  if moment == "compilation":
-    delay = rng.uniform(0, 1)
+  if moment == "time":
+    due = time.time() + rng.uniform(0, 3)
+    # A fast machine would be through with everything by then, and a run that
+    # has come to its end is not killed.
+    watch.until(
+      lambda: (
+        time.time() > due
+        or reached(workdir)[0] > before + 6
+        or (before > LATE and "training examples" in job.out)
+      ),
+      [job],
+    )
+  elif moment == "compilation":
+    due = time.time() + rng.uniform(0, 1)
+    watch.until(
+      lambda: time.time() > due or reached(workdir)[0] > before, [job]
+    )
   elif moment == "step":
     further = before + int(rng.integers(1, 7))
     watch.until(lambda: reached(workdir)[0] >= further, [job])
-    delay = rng.uniform(0, 0.05)
-  time.sleep(delay)
+    time.sleep(rng.uniform(0, 0.05))
   os.kill(job.pid, signal.SIGSTOP)
   time.sleep(0.01)
 
@@ -117,8 +131,8 @@ def test_twenty_two_kills_in_one_run(server, data, tmp_path):
   seen = []
   held = 0  # the newest complete checkpoint when the process died
   for moment in moments:
-    if held > LONG["steps"] - 10:
-      moment = "time"  # so that the run does not end before its last kill
+    if held > LATE:
+      moment = "time"
     left = writing(workdir)
     job = server.start(argv, **runs.ENV)
     freeze(job, moment, workdir, held, left, rng)
