@@ -63,21 +63,22 @@ def step(report: Report) -> str:
         [
           name,
           what,
-          *(ms[k] for k in ("jaxseg", "onednn", "torch")),
+          *(ms[k] for k in ("jaxseg", "xla", "torch")),
           f"{part['ratio']:.2f}",
-          f"{part['ratio_onednn']:.2f}",
+          f"{part['ratio_xla']:.2f}",
           f"{part['gflops']['jaxseg']:.0f}",
           f"{part['share_of_matmul']:.0%}",
         ]
       )
-  head = ["network", "", "ours, ms", "with oneDNN", "PyTorch", "ours / theirs"]
-  head += ["with oneDNN", "GFLOP/s", "of a matrix product's rate"]
+  head = ["network", "", "ours, ms", "by XLA alone", "PyTorch"]
+  head += ["ours / theirs", "by XLA alone"]
+  head += ["GFLOP/s", "of a matrix product's rate"]
   size = report["size"]
   return (
     f"float32, batch {report['batch']}, {size}x{size}; PyTorch in channels_last"
-    " is oneDNN as well.\n*With oneDNN* is `config.convolutions = 'onednn'`, "
-    "which hands narrow\nconvolutions to it. The matrix product is a large one "
-    "in the same run.\n\n" + table(head, rows)
+    ".\n*By XLA alone* is `config.convolutions = 'xla'`, without the C++ of\n"
+    "[direct.py](../jaxseg/ops/direct.py). The matrix product is a large one in"
+    " the\nsame run.\n\n" + table(head, rows)
   )
 
 

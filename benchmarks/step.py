@@ -3,8 +3,8 @@
 python -m benchmarks.step [--networks=unet_w16,...] [--rounds=5] [--out=FILE]
 
 Float32, batch 8, 128x128, 3 classes; cross-entropy, SGD with momentum; torch
-in channels_last on as many threads. 'onednn' is ours with config.convolutions =
-'onednn', where that can be had. All run in processes of their own and take
+in channels_last on as many threads. 'xla' is ours with config.convolutions =
+'xla', where the default is another. All run in processes of their own and take
 turns, one block of steps each, so that what disturbs one disturbs the others;
 figures are medians of the blocks' fastest halves. GFLOP/s counts two
 operations per multiply-add of the forward pass, three times that for a step,
@@ -147,7 +147,7 @@ def theirs(name: str):
   return {"forward": one_forward, "step": one_step}, {"parameters": parameters}
 
 
-SIDES = {"jaxseg": ours, "onednn": ours, "torch": theirs}
+SIDES = {"jaxseg": ours, "xla": ours, "torch": theirs}
 
 
 def child(side: str, name: str) -> None:
@@ -155,7 +155,7 @@ def child(side: str, name: str) -> None:
   # Libraries may print: answers go out through a stream of their own.
   out, sys.stdout = sys.stdout, sys.stderr
   with contextlib.ExitStack() as stack:
-    if side == "onednn":
+    if side == "xla":
       from jaxseg import process
 
       stack.enter_context(process.convolutions(side))
@@ -206,11 +206,11 @@ class _Child:
 
 def compare(name: str, rounds: int) -> dict:
   """Times one network, ours beside torch's."""
-  from jaxseg.ops import onednn
+  from jaxseg.ops import direct
 
   sides = ["jaxseg"]
-  if onednn.available():
-    sides.append("onednn")
+  if not direct.missing():
+    sides.append("xla")
   if importlib.util.find_spec("torch"):
     sides.append("torch")
   children = {side: _Child(side, name) for side in sides}
@@ -221,10 +221,10 @@ def compare(name: str, rounds: int) -> dict:
   }
   for mode in MODES:
     blocks: dict[str, list[float]] = {side: [] for side in sides}
-    for _ in range(rounds):
-      for side, process in children.items():
+    for i in range(rounds):
+      for side in sides[i % len(sides) :] + sides[: i % len(sides)]:
         time.sleep(0.3)  # the other side's threads go to sleep
-        blocks[side].append(process.measure(mode))
+        blocks[side].append(children[side].measure(mode))
     seconds = {s: statistics.median(b) for s, b in blocks.items()}
     work = facts["forward_gflop"] * (3 if mode == "step" else 1)
     entry = {

@@ -31,7 +31,7 @@ def get_config() -> ConfigDict:
   # Over how many devices each image's rows are spread; the rest share examples.
   c.mesh.space = 1
   c.mesh.fsdp = False  # parameters and moments spread over devices, too
-  c.convolutions = "xla"  # onednn: jaxseg/ops/onednn.py, on one CPU device
+  c.convolutions = "auto"  # direct, xla: jaxseg/ops/direct.py, on a CPU
   c.log_every = 20  # steps per line of metrics.jsonl
   c.tensorboard = True  # event files under WORKDIR/tensorboard
   c.audit = True  # look at the training labels, or depth, before step 1

@@ -13,7 +13,7 @@ import jax
 from jax.experimental import multihost_utils
 
 from jaxseg import guard
-from jaxseg.ops import onednn
+from jaxseg.ops import direct
 from jaxseg.types import UserError
 
 CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"
@@ -39,31 +39,23 @@ def convolutions(choice: str) -> Iterator[None]:
   """Programs compiled inside have these convolutions on one CPU device.
 
   Args:
-    choice: 'xla', or 'onednn' without the compilation cache; see `ops.onednn`.
+    choice: 'auto', 'direct' or 'xla'; see `ops.direct`.
 
   Raises:
     UserError: there is no such choice, or not on this machine.
   """
-  if choice not in onednn.CHOICES:
+  if choice not in direct.CHOICES:
     raise UserError(
       f"config.convolutions = {choice!r}: expected one of "
-      f"{', '.join(onednn.CHOICES)}."
+      f"{', '.join(direct.CHOICES)}."
     )
-  if choice == "xla":
-    yield
-    return
-  if not onednn.available():
+  if choice == "direct" and direct.missing():
     raise UserError(
-      f"config.convolutions = 'onednn' cannot be had: {onednn.missing()}. Use "
-      "'xla'."
+      f"config.convolutions = 'direct' cannot be had: {direct.missing()}. Use "
+      "'auto', which goes without, or 'xla'."
     )
-  before = jax.config.jax_enable_compilation_cache
-  jax.config.update("jax_enable_compilation_cache", False)
-  try:
-    with onednn.CONVOLUTIONS(choice):
-      yield
-  finally:
-    jax.config.update("jax_enable_compilation_cache", before)
+  with direct.CONVOLUTIONS(choice):
+    yield
 
 
 def distributed(

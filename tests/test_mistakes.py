@@ -89,7 +89,10 @@ SIMPLE = {
     ],
     ["crf test_iterations = 0"],
   ),
-  "convolutions": (["--config.convolutions=cudnn"], ["'cudnn'", "xla, onednn"]),
+  "convolutions": (
+    ["--config.convolutions=cudnn"],
+    ["'cudnn'", "auto, direct, xla"],
+  ),
   "argument": (["surplus"], ["'surplus'"]),
   "process": (["--process=1"], ["--coordinator"]),
 }

@@ -5,9 +5,9 @@ GPUs and TPUs. XLA:CPU is slow at depthwise convolutions (`depthwise`), at
 grouped ones, which are split into dense ones there, at the weight gradients of
 1x1 ones, which are matrix products there, at those of kernels with fewer
 outputs than inputs, and wherever an output is a sum of few numbers, as behind
-an RGB image: that sum is written out there. The others are fast with the
-options of `jaxseg.compiling`; `onednn` has yet another form of them, for those
-who ask. The platform is known when a program is lowered,
+an RGB image: that sum is written out there. Those of few channels are `direct`
+where that can be had, before any of these. The others are fast with the options
+of `jaxseg.compiling`. The platform is known when a program is lowered,
 not when it is traced: an exported program holds both forms. Where rows are
 spread over devices (`rows`) all platforms take XLA's, a tap row at a time if
 taps are farther apart than a device's rows.
@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxseg.ops import depthwise, onednn, rows
+from jaxseg.ops import depthwise, direct, rows
 
 Array = jax.Array
 Pair = tuple[int, int]
@@ -87,7 +87,7 @@ def convolve(
   """
   if rows.split():
     return _split(x, kernel, stride, pads, dilation, groups)
-  special = onednn.fits(x, kernel, stride, pads, groups)
+  special = direct.fits(x, kernel, stride, pads, groups)
   if kind(x, kernel, stride, dilation, groups) == "plain" and not special:
     return plain(x, kernel, stride, pads, dilation, groups)
   return _convolve(x, kernel, stride, pads, dilation, groups)
@@ -224,64 +224,89 @@ def _pointwise_gradients(x, kernel, dy, stride, pads):
   return dx, (rows.T @ columns).reshape(kernel.shape)
 
 
-def _narrowing_weights(x, dy, kernel, pads, dilation):
+def _narrowing_weights(x, dy, shape, pads, dilation):
   """The weight gradient from the other side.
 
   XLA convolves x by dy, examples as channels, and transposes x for that. Here
   dy, the smaller one, is convolved by x, which gives the taps in reverse.
   """
-  around = _around(kernel, pads, dilation)
+  around = _around(shape, pads, dilation)
   taps = lax.conv_general_dilated(
     dy, x, dilation, around, dimension_numbers=("CHWN", "IHWO", "NHWC")
   )  # (out, kh, kw, in)
   return taps[:, ::-1, ::-1].transpose(1, 2, 3, 0)
 
 
-def _around(kernel, pads, dilation):
+def _around(shape, pads, dilation):
   """Zeros around the outputs of stride 1 where they are convolved back."""
   return tuple(
     (d * (k - 1) - before, d * (k - 1) - after)
-    for d, k, (before, after) in zip(dilation, kernel.shape, pads)
+    for d, k, (before, after) in zip(dilation, shape, pads)
   )
 
 
-def _turned(kernel, groups):
-  """The kernel that takes outputs back: turned round, in and out exchanged.
-
-  Of dense and of depthwise ones with an output a channel.
-  """
-  turned = kernel[::-1, ::-1]
-  return turned.swapaxes(2, 3) if groups == 1 else turned
+def _turned(kernel):
+  """The kernel that takes outputs back: turned round, in and out exchanged."""
+  return kernel[::-1, ::-1].swapaxes(2, 3)
 
 
-def _depthwise(x, kernel, stride, pads, dilation, groups):
-  del groups
-  return depthwise.convolve(x, kernel, stride, pads, dilation)
+def _plain(rest, x, kernel):
+  return plain(x, kernel, *rest)
+
+
+def _gradients(rest, x, kernel, dy):
+  return jax.vjp(functools.partial(_plain, rest), x, kernel)[1](dy)
+
+
+def _fast(form, rest, x, kernel):
+  """The form of a CPU, where the convolution is not `direct`."""
+  stride, pads, dilation, _ = rest
+  if form == "pointwise":
+    return _pointwise(x, kernel, stride, pads)
+  if form == "few":
+    return _few(x, kernel, stride, pads, dilation)
+  if form == "grouped":
+    return _grouped(x, kernel, *rest)
+  if form == "depthwise":
+    return depthwise.convolve(x, kernel, stride, pads, dilation)
+  return plain(x, kernel, *rest)
+
+
+def _fast_gradients(form, rest, x, kernel, dy):
+  """Its gradients; of `few` they sum over many, and XLA's are fast."""
+  stride, pads, dilation, _ = rest
+  if form == "pointwise":
+    return _pointwise_gradients(x, kernel, dy, stride, pads)
+  if form == "grouped":
+    return jax.vjp(lambda x, k: _grouped(x, k, *rest), x, kernel)[1](dy)
+  if form == "depthwise":
+    return depthwise.gradients(x, kernel, dy, stride, pads, dilation)
+  dx, dk = _gradients(rest, x, kernel, dy)
+  if form == "narrowing":
+    dk = _narrowing_weights(x, dy, kernel.shape, pads, dilation)
+  return dx, dk
+
+
+def _weights(form, rest, shape, x, dy):
+  """The second of `_fast_gradients`, which reads no kernel."""
+  return _fast_gradients(form, rest, x, jnp.zeros(shape, x.dtype), dy)[1]
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
 def _convolve(x, kernel, stride, pads, dilation, groups):
   rest = (stride, pads, dilation, groups)
   form = kind(x, kernel, stride, dilation, groups)
-  other = functools.partial(_other, rest)
+  other = functools.partial(_plain, rest)
+  cpu = functools.partial(_fast, form, rest)
+  if direct.fits(x, kernel, stride, pads, groups):
+    without = (_fast, form, rest)
 
-  def fast(x, kernel):
-    if form == "pointwise":
-      return _pointwise(x, kernel, stride, pads)
-    if form == "few":
-      return _few(x, kernel, stride, pads, dilation)
-    if form == "grouped":
-      return _grouped(x, kernel, *rest)
-    without = _depthwise if form == "depthwise" else plain
-    return onednn.convolve(x, kernel, *rest, without)
+    def cpu(x, kernel):
+      return direct.convolve(x, kernel, stride, pads, dilation, without)
 
-  if form == "narrowing" and not onednn.fits(x, kernel, stride, pads, groups):
+  elif form == "narrowing":
     return other(x, kernel)
-  return lax.platform_dependent(x, kernel, cpu=fast, default=other)
-
-
-def _other(rest, x, kernel):
-  return plain(x, kernel, *rest)
+  return lax.platform_dependent(x, kernel, cpu=cpu, default=other)
 
 
 def _forward(x, kernel, stride, pads, dilation, groups):
@@ -291,36 +316,28 @@ def _forward(x, kernel, stride, pads, dilation, groups):
 
 def _backward(stride, pads, dilation, groups, saved, dy):
   rest = (stride, pads, dilation, groups)
-
   x, kernel = saved
   form = kind(x, kernel, stride, dilation, groups)
-  special = onednn.fits(x, kernel, stride, pads, groups) and stride == (1, 1)
+  special = direct.fits(x, kernel, stride, pads, groups)
 
-  def fast(x, kernel, dy):
-    if form == "pointwise":
-      return _pointwise_gradients(x, kernel, dy, stride, pads)
-    if form == "grouped":
-      return jax.vjp(lambda x, k: _grouped(x, k, *rest), x, kernel)[1](dy)
-    if form == "depthwise":
-      dx, dk = depthwise.gradients(x, kernel, dy, stride, pads, dilation)
-    else:
-      dx, dk = other(x, kernel, dy)
-    if form == "narrowing":
-      dk = _narrowing_weights(x, dy, kernel, pads, dilation)
-    if special:
+  def cpu(x, kernel, dy):
+    dx, dk = _fast_gradients(form, rest, x, kernel, dy)
+    if special and direct.fits_weights(x, kernel):
+      without = (_weights, form, rest, kernel.shape)
+      window = (kernel.shape, stride, pads, dilation)
+      dk = direct.weight_gradient(x, dy, *window, without)
+    if special and stride == (1, 1):
       # A convolution again; the dx above is then not compiled.
-      around = _around(kernel, pads, dilation)
-      without = _depthwise if form == "depthwise" else plain
-      back = ((1, 1), around, dilation, groups, without)
-      dx = onednn.convolve(dy, _turned(kernel, groups), *back)
+      back, around = _turned(kernel), _around(kernel.shape, pads, dilation)
+      if direct.fits(dy, back, stride, around, groups):
+        without = (_plain, (stride, around, dilation, groups))
+        dx = direct.convolve(dy, back, stride, around, dilation, without)
     return dx, dk
 
-  def other(x, kernel, dy):
-    return jax.vjp(lambda x, k: plain(x, k, *rest), x, kernel)[1](dy)
-
-  if form == "few":  # the gradients sum over many
+  other = functools.partial(_gradients, rest)
+  if form == "few" and not special:
     return other(*saved, dy)
-  return lax.platform_dependent(*saved, dy, cpu=fast, default=other)
+  return lax.platform_dependent(*saved, dy, cpu=cpu, default=other)
 
 
 _convolve.defvjp(_forward, _backward)
