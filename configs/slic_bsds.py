@@ -9,12 +9,14 @@ Data: BSDS500, val, 100 images; once: python -m jaxseg.data.prepare \
   --dataset=bsds500 --raw=RAW --data_dir=DATA
 Hardware: one CPU core, half a second a picture. Compactness was chosen on every
   eighth picture of train, of 7 ... 10, 12, 15, 20: boundary recall (2 pixels)
-  .647 ... .676, .681, .682, .680. On all 100 of val, beside scikit-image 0.26
-  with the same measures:
+  .647 ... .676, .681, .682, .680 (small pieces still joined the longest border
+  then, not the nearest colour). On all 100 of val, beside
+  scikit-image 0.26 with the same measures (python -m benchmarks.superpixels
+  --bsds=RAW):
                                recall  undersegmentation  ASA   superpixels
-    ours, compactness 15        .661        .147          .925    155.1
-    ours, 10                    .636        .166          .915    133.9
+    ours, compactness 15        .708        .144          .926    155.1
     scikit-image, 15            .674        .156          .921    156.4
+    ours, 10                    .680        .163          .916    133.9
     scikit-image, 10 (default)  .642        .187          .904    134.2
 """
 

@@ -22,10 +22,12 @@ namespace {
 #ifdef __AVX512F__
 constexpr int kLanes = 16;     // float32 numbers in a vector
 constexpr int kPixels = 12;    // of a tile: 24 of 32 registers with two vectors
+constexpr int kAlone = 16;     // with one vector
 constexpr int kChannels = 8;   // of a tile of the weight gradient, likewise
 #else
 constexpr int kLanes = 8;
 constexpr int kPixels = 6;     // 12 of 16 registers
+constexpr int kAlone = 12;
 constexpr int kChannels = 6;
 #endif
 constexpr int kFewer = kPixels * 2 / 3;  // pixels, where more fill no row
@@ -103,17 +105,20 @@ std::vector<float> packed(const Shape& s, const float* kernel) {
 }
 
 // One tile. rows: for each tap row from `top` to `bottom` what the first pixel
-// reads at the first tap; count: pixels that are written.
-template <int P, int V>
+// reads at the first tap; count: pixels that are written. C: input channels if
+// they are known and the stride is one, or 0; constant distances from pixel to
+// pixel take no registers.
+template <int P, int V, int C>
 void tile(const Shape& s, const float* const* rows, int64_t top, int64_t bottom,
           const float* kernel, float* y, int64_t count) {
   Vector sums[P][V] = {};
-  int64_t step = s.stride[1] * s.c;  // from pixel to pixel
+  const int64_t channels = C ? C : s.c;
+  const int64_t step = C ? C : s.stride[1] * s.c;  // from pixel to pixel
   for (int64_t i = top; i < bottom; ++i) {
     for (int64_t j = 0; j < s.kw; ++j) {
       const float* tap = rows[i] + j * s.dilation[1] * s.c;
       const float* k = kernel + (i * s.kw + j) * s.c * V * kLanes;
-      for (int64_t c = 0; c < s.c; ++c, ++tap, k += V * kLanes) {
+      for (int64_t c = 0; c < channels; ++c, ++tap, k += V * kLanes) {
         Vector weights[V];
         for (int v = 0; v < V; ++v)
           weights[v] = *reinterpret_cast<const Vector*>(k + v * kLanes);
@@ -165,7 +170,11 @@ void row(const Shape& s, const float* x, const float* kernel, float* y,
       std::fill(to + high * s.c, to + span * s.c, 0.0f);
       rows[i] = to;
     }
-    tile<P, V>(s, rows.data(), top, bottom, kernel, y + at * s.out_c, count);
+    auto form = s.stride[1] > 1 ? tile<P, V, 0>
+                : s.c == 16     ? tile<P, V, 16>
+                : s.c == 32     ? tile<P, V, 32>
+                                : tile<P, V, 0>;
+    form(s, rows.data(), top, bottom, kernel, y + at * s.out_c, count);
   }
 }
 
@@ -177,7 +186,9 @@ ffi::Error convolve(ffi::ThreadPool pool, Maps x, Maps kernel, Pair stride,
   const float* from = x.typed_data();
   float* to = y->typed_data();
   auto padded = [&](int64_t p) { return (s.out_w + p - 1) / p * p; };
-  bool fewer = padded(kFewer) < padded(kPixels);
+  auto one = padded(kFewer) < padded(kAlone) ? row<kFewer, 1> : row<kAlone, 1>;
+  auto two =
+      padded(kFewer) < padded(kPixels) ? row<kFewer, 2> : row<kPixels, 2>;
   int64_t rows = s.b * s.out_h;
   int64_t chunk = std::max<int64_t>(1, rows / (8 * pool.num_threads()));
   parallel(pool, (rows + chunk - 1) / chunk, [&](int64_t item) {
@@ -186,9 +197,7 @@ ffi::Error convolve(ffi::ThreadPool pool, Maps x, Maps kernel, Pair stride,
     int64_t end = std::min(rows, (item + 1) * chunk);
     for_blocks(s.out_c, [&](int64_t at, int64_t width) {
       const float* k = weights.data() + s.kh * s.kw * s.c * at;
-      auto form = width == kLanes
-                      ? (fewer ? row<kFewer, 1> : row<kPixels, 1>)
-                      : (fewer ? row<kFewer, 2> : row<kPixels, 2>);
+      auto form = width == kLanes ? one : two;
       for (int64_t r = item * chunk; r < end; ++r)
         form(s, from + r / s.out_h * s.h * s.w * s.c, k,
              to + r * s.out_w * s.out_c + at, r % s.out_h, patch, taps);

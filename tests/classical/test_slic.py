@@ -198,6 +198,37 @@ def test_small_pieces_join_the_longest_border():
   assert connect.connect(np.arange(12).reshape(3, 4), 100).max() == 0
 
 
+def test_small_pieces_join_the_nearest_colour():
+  """As a loop over the pieces does, whatever their borders."""
+  rng = np.random.default_rng(4)
+  labels = rng.integers(0, 3, (17, 23)).repeat(2, 1)
+  labels[:8, :20], labels[9:, 25:] = 3, 4
+  values = rng.normal(size=(*labels.shape, 3)).astype(np.float32)
+  pieces = partition.components(labels)
+  size = np.bincount(pieces.ravel())
+  mean = np.array([values[pieces == i].mean(0) for i in range(len(size))])
+  region = {i: i for i in range(len(size)) if size[i] >= 12}
+  assert 2 < len(region) < len(size) / 3
+  first, second = partition.adjacency(pieces)[0].T
+  near = {i: set() for i in range(len(size))}
+  for i, j in zip(first, second):
+    near[i].add(j)
+    near[j].add(i)
+  while len(region) < len(size):
+    joined = {}
+    for i in set(near) - set(region):
+      found = sorted({region[j] for j in near[i] if j in region})
+      if found:
+        away = [((mean[i] - mean[j]) ** 2).sum() for j in found]
+        joined[i] = found[int(np.argmin(away))]
+    region.update(joined)
+  want = partition.relabel(np.vectorize(region.get)(pieces))
+  got = connect.connect(labels, 12, values)
+  partition.validate(got)
+  np.testing.assert_array_equal(got, want)
+  assert (got != connect.connect(labels, 12)).any()
+
+
 def test_the_grid_has_about_as_many_cells_as_asked():
   for h, w, n in ((321, 481, 100), (7, 300, 40), (1, 9, 4), (50, 50, 49)):
     grid = cells.grid(h, w, n)
