@@ -182,7 +182,9 @@ ffi::Error convolve(ffi::ThreadPool pool, Maps x, Maps kernel, Pair stride,
                     Pair dilation, Pair pad, ffi::Result<Maps> y) {
   Shape s = shape_of(x.dimensions(), kernel.dimensions(), y->dimensions(),
                      stride, dilation, pad);
-  std::vector<float> weights = packed(s, kernel.typed_data());
+  std::vector<float> copy;  // a kernel of one block is packed as it is
+  if (s.out_c > 2 * kLanes) copy = packed(s, kernel.typed_data());
+  const float* weights = copy.empty() ? kernel.typed_data() : copy.data();
   const float* from = x.typed_data();
   float* to = y->typed_data();
   auto padded = [&](int64_t p) { return (s.out_w + p - 1) / p * p; };
@@ -196,7 +198,7 @@ ffi::Error convolve(ffi::ThreadPool pool, Maps x, Maps kernel, Pair stride,
     std::vector<const float*> taps(s.kh);
     int64_t end = std::min(rows, (item + 1) * chunk);
     for_blocks(s.out_c, [&](int64_t at, int64_t width) {
-      const float* k = weights.data() + s.kh * s.kw * s.c * at;
+      const float* k = weights + s.kh * s.kw * s.c * at;
       auto form = width == kLanes ? one : two;
       for (int64_t r = item * chunk; r < end; ++r)
         form(s, from + r / s.out_h * s.h * s.w * s.c, k,

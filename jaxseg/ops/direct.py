@@ -24,6 +24,7 @@ whatever traces and compiles, or config.convolutions = 'xla', goes without;
 from __future__ import annotations
 
 import functools
+import math
 import pathlib
 import threading
 from typing import Any
@@ -46,7 +47,9 @@ SOURCE = pathlib.Path(__file__).with_name("direct.cc")
 NAMES = ("JaxsegConvolve", "JaxsegWeightGradient")
 VECTOR = 16  # outputs come in multiples of it
 MOST = 1 << 17  # in * out of a kernel; beyond it does not fit the cache
-LEAST = 64  # pixels of a map
+LEAST = (
+  1 << 12
+)  # pixels of all maps: fewer do not repay that kernels are packed
 SHARE = 24  # times as many pixels as in * out are enough for weight gradients
 _lock = threading.Lock()
 
@@ -89,7 +92,7 @@ def fits(
     and outputs % VECTOR == 0
     and channels * outputs <= MOST
     and min(map(min, pads)) >= 0
-    and x.shape[1] * x.shape[2] >= LEAST
+    and math.prod(x.shape[:3]) >= LEAST
   )
 
 

@@ -47,6 +47,12 @@ CASES = {
 }
 
 
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+  """Maps may be as small as these tests'."""
+  monkeypatch.setattr(direct, "LEAST", 1)
+
+
 @pytest.fixture(params=["widest", "avx2"])
 def vectors(request, tmp_path_factory, monkeypatch):
   """The library of this processor, and that of one without AVX-512."""
@@ -139,7 +145,6 @@ def test_not_where_it_is_not_wanted():
   "change",
   [
     {"outputs": 24},
-    {"size": (7, 9)},
     {"kernel": (1, 1)},
     {"channels": 1024, "outputs": 256},
   ],
@@ -147,6 +152,13 @@ def test_not_where_it_is_not_wanted():
 )
 def test_shapes_that_gain_nothing_go_without(change):
   assert not calls(lower(conv, *arrays(**change)))
+
+
+def test_few_pixels_go_without(monkeypatch):
+  """The kernel is packed in every call."""
+  monkeypatch.undo()
+  assert not calls(lower(conv, *arrays(size=(31, 32))))
+  assert calls(lower(conv, *arrays(size=(32, 32)))) == 1
 
 
 def test_nan_stays_nan(vectors):
