@@ -122,8 +122,8 @@ def load(source: pathlib.Path) -> ctypes.CDLL:
     if not path.exists():
       build(source, path, flags)
     return ctypes.CDLL(str(path))
-  except OSError as e:
-    problem = e  # nothing can be written there, or loaded from there
+  except (OSError, RuntimeError) as e:
+    problem = e  # no home, nothing can be written there, or loaded from there
   try:
     with tempfile.TemporaryDirectory(prefix="jaxseg-") as other:
       build(source, pathlib.Path(other) / name, flags)

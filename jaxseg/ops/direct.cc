@@ -31,9 +31,9 @@ constexpr int kAlone = 12;
 constexpr int kChannels = 6;
 #endif
 constexpr int kFewer = kPixels * 2 / 3;  // pixels, where more fill no row
-constexpr int64_t kCached = 1 << 16;  // numbers
-constexpr int64_t kSums = 1 << 23;    // numbers
-constexpr int64_t kParts = 16;  // sums of the weight gradient, added at the end
+// The weight gradient is summed in so many parts, fewer if they held more than
+// so many numbers, over so many numbers of the maps at a time.
+constexpr int64_t kParts = 16, kSums = 1 << 23, kCached = 1 << 16;
 
 typedef float Vector __attribute__((vector_size(kLanes * 4), aligned(4)));
 
@@ -192,7 +192,8 @@ ffi::Error convolve(ffi::ThreadPool pool, Maps x, Maps kernel, Pair stride,
   auto two =
       padded(kFewer) < padded(kPixels) ? row<kFewer, 2> : row<kPixels, 2>;
   int64_t rows = s.b * s.out_h;
-  int64_t chunk = std::max<int64_t>(1, rows / (8 * pool.num_threads()));
+  int64_t threads = std::max<int64_t>(1, pool.num_threads());  // 0: no pool
+  int64_t chunk = std::max<int64_t>(1, rows / (8 * threads));
   parallel(pool, (rows + chunk - 1) / chunk, [&](int64_t item) {
     std::vector<float> patch;
     std::vector<const float*> taps(s.kh);

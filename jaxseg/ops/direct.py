@@ -11,7 +11,7 @@ PyTorch's: python -m benchmarks.step.
 It is in the programs that this house traces by default, wherever it can be:
 
 - float32, not grouped, taps more than one, outputs a multiple of 16, kernels no
-  larger than what was measured to gain (`fits`);
+  larger and pixels no fewer than what was measured to gain (`fits`);
 - on one x86 CPU device with AVX2, not under `vmap`, not in an exported program;
 - with a C++ compiler (`cpp`); 3 s once per version and machine.
 
@@ -27,7 +27,7 @@ import functools
 import math
 import pathlib
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -105,36 +105,41 @@ def fits_weights(x: Array, kernel: Array) -> bool:
   return channels * outputs <= SHARE * x.shape[1] * x.shape[2]
 
 
+class Window(NamedTuple):
+  """How a kernel moves over maps.
+
+  Fields: stride, pads and dilation, of `fastconv.convolve`.
+  """
+
+  stride: Pair
+  pads: Pads
+  dilation: Pair
+
+  def size(self, maps: Pair, kernel: Pair) -> Pair:
+    """(h, w) of the output, of those of the maps and the kernel."""
+    return tuple(
+      max((n + sum(around) - d * (k - 1) - 1) // s + 1, 0)
+      for n, k, s, around, d in zip(maps, kernel, *self)
+    )
+
+
 def convolve(
-  x: Array,
-  kernel: Array,
-  stride: Pair,
-  pads: Pads,
-  dilation: Pair,
-  otherwise: tuple[Any, ...],
+  x: Array, kernel: Array, window: Window, otherwise: tuple[Any, ...]
 ) -> Array:
-  """The dense convolution of `fastconv.convolve`.
+  """A dense convolution, (b, h, w, in) by (kh, kw, in, out).
 
   Args:
-    x, kernel, stride, pads, dilation: see there; they `fits`.
+    x, kernel: they `fits`.
+    window: see there.
     otherwise: (f, *first), the same by other means, f(*first, x, kernel): what
       the program has where this cannot be had.
 
   Has no derivative: whoever calls it has one.
   """
-  size = tuple(
-    (n + sum(around) - d * (k - 1) - 1) // s + 1
-    for n, k, s, around, d in zip(
-      x.shape[1:3], kernel.shape, stride, pads, dilation
-    )
-  )
+  size = window.size(x.shape[1:3], kernel.shape[:2])
+  shape = (x.shape[0], *size, kernel.shape[3])
   return _call.bind(
-    x,
-    kernel,
-    name=NAMES[0],
-    shape=(x.shape[0], *size, kernel.shape[3]),
-    window=_window(stride, pads, dilation),
-    otherwise=otherwise,
+    x, kernel, name=NAMES[0], shape=shape, window=window, otherwise=otherwise
   )
 
 
@@ -142,37 +147,19 @@ def weight_gradient(
   x: Array,
   dy: Array,
   shape: tuple[int, ...],
-  stride: Pair,
-  pads: Pads,
-  dilation: Pair,
+  window: Window,
   otherwise: tuple[Any, ...],
 ) -> Array:
-  """The gradient of `convolve` with respect to its kernel.
+  """The gradient of `convolve` with respect to its kernel, of that `shape`.
 
   Args:
-    x: see `convolve`.
-    dy: the gradient of what it returned.
-    shape: of the kernel.
-    stride, pads, dilation: see `convolve`.
-    otherwise: (f, *first), the same by other means, f(*first, x, dy).
+    x, window: see `convolve`.
+    dy: (b, h', w', out), the gradient of what it returned.
+    shape: (kh, kw, in, out).
+    otherwise: as there, f(*first, x, dy).
   """
   return _call.bind(
-    x,
-    dy,
-    name=NAMES[1],
-    shape=tuple(shape),
-    window=_window(stride, pads, dilation),
-    otherwise=otherwise,
-  )
-
-
-def _window(stride, pads, dilation):
-  """What the functions are told, hashable; they see the rest in the shapes."""
-  before = tuple(first for first, _ in pads)
-  return (
-    ("stride", tuple(stride)),
-    ("dilation", tuple(dilation)),
-    ("pad", before),
+    x, dy, name=NAMES[1], shape=shape, window=window, otherwise=otherwise
   )
 
 
@@ -187,9 +174,14 @@ def _otherwise(x, other, *, name, shape, window, otherwise):
 
 def _direct(x, other, *, name, shape, window, otherwise):
   del otherwise
-  attributes = {key: np.array(pair, np.int64) for key, pair in window}
-  out = jax.ShapeDtypeStruct(shape, x.dtype)
-  return jax.ffi.ffi_call(target(name), out)(x, other, **attributes)
+  (top, _), (left, _) = window.pads  # the other two follow from the shapes
+  return jax.ffi.ffi_call(target(name), jax.ShapeDtypeStruct(shape, x.dtype))(
+    x,
+    other,
+    stride=np.array(window.stride, np.int64),
+    dilation=np.array(window.dilation, np.int64),
+    pad=np.array((top, left), np.int64),
+  )
 
 
 def _lower(context, x, other, **fields):

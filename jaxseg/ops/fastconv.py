@@ -299,11 +299,9 @@ def _convolve(x, kernel, stride, pads, dilation, groups):
   other = functools.partial(_plain, rest)
   cpu = functools.partial(_fast, form, rest)
   if direct.fits(x, kernel, stride, pads, groups):
+    window = direct.Window(stride, pads, dilation)
     without = (_fast, form, rest)
-
-    def cpu(x, kernel):
-      return direct.convolve(x, kernel, stride, pads, dilation, without)
-
+    cpu = functools.partial(direct.convolve, window=window, otherwise=without)
   elif form == "narrowing":
     return other(x, kernel)
   return lax.platform_dependent(x, kernel, cpu=cpu, default=other)
@@ -324,14 +322,15 @@ def _backward(stride, pads, dilation, groups, saved, dy):
     dx, dk = _fast_gradients(form, rest, x, kernel, dy)
     if special and direct.fits_weights(x, kernel):
       without = (_weights, form, rest, kernel.shape)
-      window = (kernel.shape, stride, pads, dilation)
-      dk = direct.weight_gradient(x, dy, *window, without)
+      window = direct.Window(stride, pads, dilation)
+      dk = direct.weight_gradient(x, dy, kernel.shape, window, without)
     if special and stride == (1, 1):
       # A convolution again; the dx above is then not compiled.
       back, around = _turned(kernel), _around(kernel.shape, pads, dilation)
       if direct.fits(dy, back, stride, around, groups):
         without = (_plain, (stride, around, dilation, groups))
-        dx = direct.convolve(dy, back, stride, around, dilation, without)
+        window = direct.Window(stride, around, dilation)
+        dx = direct.convolve(dy, back, window, without)
     return dx, dk
 
   other = functools.partial(_gradients, rest)

@@ -60,6 +60,14 @@ def test_a_folder_that_cannot_be_written(source, compiled, monkeypatch):
   assert cpp.load(source).seven() == 7
 
 
+def test_no_home(source, compiled, monkeypatch):
+  def folder():
+    raise RuntimeError("Could not determine home directory.")
+
+  monkeypatch.setattr(cpp, "folder", folder)
+  assert cpp.load(source).seven() == 7
+
+
 def test_no_compiler(source, monkeypatch):
   monkeypatch.setenv("PATH", "/nowhere")
   monkeypatch.setenv("CXX", "no-such-compiler")

@@ -194,6 +194,10 @@ def test_other_numbers_and_platforms_go_without():
     lower(conv, *(jnp.asarray(a, "bfloat16") for a in (x, kernel)))
   )
   assert not calls(lower(conv, x[:0], kernel))
+  rest = (ONE, ((0, 0), (0, 0)), ONE, 1)  # the kernel is higher than the map
+  f = lower(lambda *a: fastconv.convolve(*a, *rest), x[:, :2], kernel)
+  assert not calls(f)
+  assert f.compile()(x[:, :2], kernel).shape == (4, 0, 9, 32)
   traced = jax.jit(lambda *a: conv(*a)).trace(x, kernel)
   assert not calls(traced.lower(lowering_platforms=("cuda",)))
 
