@@ -7,12 +7,10 @@ Command: python -m jaxseg.main --config=configs/slic_bsds.py \
   and --mode=predict IMAGES. Nothing is trained.
 Data: BSDS500, val, 100 images; once: python -m jaxseg.data.prepare \
   --dataset=bsds500 --raw=RAW --data_dir=DATA
-Hardware: one CPU core, half a second a picture. Compactness was chosen on every
-  eighth picture of train, of 7 ... 10, 12, 15, 20: boundary recall (2 pixels)
-  .647 ... .676, .681, .682, .680 (small pieces still joined the longest border
-  then, not the nearest colour). On all 100 of val, beside
-  scikit-image 0.26 with the same measures (python -m benchmarks.superpixels
-  --bsds=RAW):
+Hardware: one CPU core, 33 ms a picture. Compactness was chosen on every eighth
+  picture of train, of 7, 10, 12, 15, 20, 25: boundary recall (2 pixels) .694,
+  .730, .734, .737, .725, .700. On all 100 of val, beside scikit-image 0.26 with
+  the same measures (python -m benchmarks.superpixels --bsds=RAW):
                                recall  undersegmentation  ASA   superpixels
     ours, compactness 15        .708        .144          .926    155.1
     scikit-image, 15            .674        .156          .921    156.4

@@ -9,9 +9,10 @@ that any round so far had in it, at least 1.
 
 Differs from the paper in where a superpixel is looked for: by pixels in and
 around the cell that it started in (see `cells`), not in a window of 2 S around
-where it is now. A small piece joins the neighbour of nearest
-mean colour: on BSDS500 that finds 3 to 5% more of people's boundaries than the
-longest border, at a smaller undersegmentation error.
+where it is now. A small piece joins the neighbour of nearest mean colour: on
+val of BSDS500 recall of people's boundaries is .708, where by the longest
+border it is .661, and undersegmentation .144 in place of .147
+(configs/slic_bsds.py).
 
 By default superpixels start as their cells, with their mean colour, in place of
 the colour of one pixel: the same as a first round by place alone. It is what
