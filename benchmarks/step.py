@@ -6,6 +6,9 @@ Float32, batch 8, 128x128, 3 classes; cross-entropy, SGD with momentum; torch
 in channels_last on as many threads. 'xla' is ours with config.convolutions =
 'xla', where the default is another. All run in processes of their own and take
 turns, one block of steps each, so that what disturbs one disturbs the others;
+programs come from the compilation cache, as in every run but the first: a
+process that has compiled has another heap, and its steps took up to 1.3 times
+as long (U-Net on MobileNetV2, 51 ms in place of 39, on two cores of an EPYC);
 figures are medians of the blocks' fastest halves. GFLOP/s counts two
 operations per multiply-add of the forward pass, three times that for a step,
 and is shown beside what a large matrix product reaches in the same process.
@@ -213,6 +216,8 @@ def compare(name: str, rounds: int) -> dict:
     sides.append("xla")
   if importlib.util.find_spec("torch"):
     sides.append("torch")
+  for side in sides:
+    _Child(side, name).close()  # fills the compilation cache
   children = {side: _Child(side, name) for side in sides}
   facts = children["jaxseg"].facts
   result = {
