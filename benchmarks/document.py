@@ -96,6 +96,25 @@ def reading(report: Report) -> str:
   return table(["pipeline", "images / s"], rows)
 
 
+def waiting(report: Report) -> str:
+  """The device's idle share in training, and what reading costs."""
+  rows = [
+    [
+      f"`{config}`",
+      f"{found['idle_share']:.2%}",
+      *(f"{found['images_per_second'][k]:.1f}" for k in ("read", "held")),
+      f"{found['ratio']:.1%}",
+    ]
+    for config, found in report["configs"].items()
+  ]
+  head = ["config", "idle share, at most", "images / s"]
+  return (
+    "The part of a training in which the device waits for a batch, and its "
+    "speed\nbeside that on batches that lie in memory.\n\n"
+    + table([*head, "in memory", "share"], rows)
+  )
+
+
 def memory(report: Report) -> str:
   """Temporary memory of compiled train steps."""
   rows = [
@@ -165,6 +184,23 @@ def serving(report: Report) -> str:
   return table(head, rows)
 
 
+def aerial(report: Report) -> str:
+  """Memory of a process that labels images of growing size."""
+  rows = [
+    [
+      f"{row['side']}x{row['side']}",
+      *(f"{row[key]:.0f}" for key in ("image_mb", "peak_mb", "seconds")),
+    ]
+    for row in report["rows"]
+  ]
+  window = report["window"]
+  return (
+    f"`python -m jaxseg.predict`, U-Net of width {report['width']}, windows "
+    f"of {window}x{window} that slide by half.\n\n"
+    + table(["image", "its bytes, MB", "peak of the process, MB", "s"], rows)
+  )
+
+
 def field(report: Report) -> str:
   """The fully connected CRF."""
   return (
@@ -200,11 +236,13 @@ SECTIONS: tuple[tuple[str, str, Callable[[Report], str]], ...] = (
   ("Input, 500x375 JPEG to 256x256", "input_torch", reading),
   ("Input beside tf.data", "input", reading),
   ("Input with random scaling, beside tf.data", "input_scale", reading),
+  ("Training beside its input", "idle", waiting),
   ("Memory of the train step", "memory", memory),
   ("From the command to the first step", "startup", startup),
   ("Evaluation", "evaluate", evaluation),
   ("Evaluation with flip and two scales", "evaluate_views", evaluation),
   ("Serving", "serve", serving),
+  ("Large images in bounded memory", "aerial", aerial),
   ("Fully connected CRF", "crf", field),
   ("Superpixels beside scikit-image", "superpixels", segments),
 )

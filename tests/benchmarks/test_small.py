@@ -87,8 +87,19 @@ def test_crf(tmp_path):
 
 
 @pytest.mark.slow
-def test_startup(tmp_path):
-  folder = tmp_path / "data"
+def test_aerial(tmp_path):
+  """Sixteen times the pixels in less than twice the memory."""
+  flags = "--sides=256,1024", "--width=4", "--window=128"
+  small, large = run(tmp_path, "aerial", *flags)["rows"]
+  assert large["image_mb"] == 16 * small["image_mb"]
+  assert 100 < small["peak_mb"] < large["peak_mb"] < 2 * small["peak_mb"]
+  assert small["seconds"] < large["seconds"]
+  assert large["classes_found"] > 1
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+  folder = tmp_path_factory.mktemp("data")
   subprocess.run(
     [
       *(sys.executable, "-m", "jaxseg.data.prepare", "--dataset=scenes"),
@@ -98,9 +109,29 @@ def test_startup(tmp_path):
     check=True,
     capture_output=True,
   )
+  return folder
+
+
+@pytest.mark.slow
+def test_idle(tmp_path, scenes):
+  narrow = "--", "--config.model.width=4"
+  flags = "--config=configs/unet_scenes.py", "--steps=24", "--rounds=1"
+  data = f"--data_dir={scenes}"
+  (found,) = run(tmp_path, "idle", *flags, data, *narrow)["configs"].values()
+  for side in ("read", "held"):
+    (once,) = found["runs"][side]
+    assert 0 <= once["idle_share"] < 0.5
+    assert once["images_per_second"] == found["images_per_second"][side] > 0
+  assert found["idle_share"] == found["runs"]["read"][0]["idle_share"]
+  # In memory there is nothing to wait for.
+  assert found["runs"]["held"][0]["idle_share"] < 0.05
+
+
+@pytest.mark.slow
+def test_startup(tmp_path, scenes):
   narrow = "--", "--config.model.width=4"
   found = run(
-    tmp_path, "startup", "--rounds=1", f"--data_dir={folder}", *narrow
+    tmp_path, "startup", "--rounds=1", f"--data_dir={scenes}", *narrow
   )
   seconds = found["median_seconds"]
   assert 0 < seconds["warm"] < seconds["cold"]
