@@ -5,10 +5,9 @@ python -m benchmarks.step [--networks=unet_w16,...] [--rounds=5] [--out=FILE]
 Float32, batch 8, 128x128, 3 classes; cross-entropy, SGD with momentum; torch
 in channels_last on as many threads. 'xla' is ours with config.convolutions =
 'xla', where the default is another. All run in processes of their own and take
-turns, one block of steps each, so that what disturbs one disturbs the others;
-programs come from the compilation cache, as in every run but the first: a
-process that has compiled has another heap, and its steps took up to 1.3 times
-as long (U-Net on MobileNetV2, 51 ms in place of 39, on two cores of an EPYC);
+turns, one block of steps each, so that what disturbs one disturbs the others.
+Programs come from the compilation cache; with --compile each side of ours
+compiles its own, and the heap is settled as in training (jaxseg.host_memory);
 figures are medians of the blocks' fastest halves. GFLOP/s counts two
 operations per multiply-add of the forward pass, three times that for a step,
 and is shown beside what a large matrix product reaches in the same process.
@@ -31,6 +30,7 @@ import numpy as np
 
 from benchmarks import report
 
+CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"  # '': none
 BATCH, SIZE, CLASSES = 8, 128, 3
 BLOCK_SECONDS = 3.0
 # name: config.model of ours; benchmarks.peers has the peer.
@@ -166,6 +166,10 @@ def child(side: str, name: str) -> None:
     for mode in MODES:
       for _ in range(2):
         runs[mode]()
+    if side != "torch":
+      from jaxseg import compiling
+
+      compiling.settle()  # as training does after its first step
     print(json.dumps(facts), file=out, flush=True)
     for line in sys.stdin:
       seconds: list[float] = []
@@ -179,9 +183,11 @@ def child(side: str, name: str) -> None:
 class _Child:
   """A process that times one side of one network."""
 
-  def __init__(self, side: str, name: str):
+  def __init__(self, side: str, name: str, cache: str | None = None):
+    where = {} if cache is None else {CACHE_VARIABLE: cache}
     self._process = subprocess.Popen(
       [sys.executable, "-m", "benchmarks.step", "--child", side, name],
+      env={**os.environ, **where},
       stdin=subprocess.PIPE,
       stdout=subprocess.PIPE,
       text=True,
@@ -207,8 +213,8 @@ class _Child:
     self._process.wait(60)
 
 
-def compare(name: str, rounds: int) -> dict:
-  """Times one network, ours beside torch's."""
+def compare(name: str, rounds: int, anew: bool = False) -> dict:
+  """Times one network, ours beside torch's; `anew`: what was just compiled."""
   from jaxseg.ops import direct
 
   sides = ["jaxseg"]
@@ -216,9 +222,11 @@ def compare(name: str, rounds: int) -> dict:
     sides.append("xla")
   if importlib.util.find_spec("torch"):
     sides.append("torch")
-  for side in sides:
-    _Child(side, name).close()  # fills the compilation cache
-  children = {side: _Child(side, name) for side in sides}
+  if not anew:
+    for side in sides:
+      _Child(side, name).close()  # fills the compilation cache
+  cache = "" if anew else None
+  children = {side: _Child(side, name, cache) for side in sides}
   facts = children["jaxseg"].facts
   result = {
     **facts,
@@ -270,6 +278,7 @@ def main() -> int:
   parser.add_argument("--networks", default=",".join(NETWORKS))
   parser.add_argument("--rounds", type=int, default=5)
   parser.add_argument("--out", default="")
+  parser.add_argument("--compile", action="store_true", help="use no cache")
   parser.add_argument("--child", nargs=2, default=None, help=argparse.SUPPRESS)
   options = parser.parse_args()
   if options.child:
@@ -277,7 +286,7 @@ def main() -> int:
     return 0
   results = {}
   for name in options.networks.split(","):
-    results[name] = compare(name, options.rounds)
+    results[name] = compare(name, options.rounds, options.compile)
     show(name, results[name])
   report.write(
     options.out,
@@ -285,6 +294,7 @@ def main() -> int:
     packages=(*report.PACKAGES, "torch"),
     batch=BATCH,
     size=SIZE,
+    compiled_anew=options.compile,
     networks=results,
   )
   return 0

@@ -15,6 +15,8 @@ from typing import Any
 
 import jax
 
+from jaxseg import host_memory
+
 OPTIONS: dict[str, dict[str, Any]] = {
   "cpu": {"xla_cpu_experimental_ynn_fusion_type": ""}
 }
@@ -46,6 +48,15 @@ def jit(
     **(compiler_options or {}),
   }
   return jax.jit(function, compiler_options=options or None, **rest)
+
+
+def settle() -> None:
+  """To be called when a program that will run often has run once.
+
+  On CPUs its speed depends on the heap that its compilation left behind.
+  """
+  if jax.default_backend() == "cpu":
+    host_memory.settle()
 
 
 class Counted:

@@ -94,11 +94,16 @@ class Evaluator:
     initial = {name: metric.init() for name, metric in self._metrics.items()}
     states = jax.device_put(initial, mesh_lib.replicated(mesh))
     pictures: list[dict[str, np.ndarray]] = []
+    known = self.compilations
     batches = mesh_lib.prefetch(mesh, data.open())
     title = f"eval {split}"
     with progress.counted(self._console, title, data.batches) as done:
       for host_batch, batch in batches:
         states, pred, seen = self._step(variables, states, batch)
+        if self.compilations > known:
+          known = self.compilations
+          jax.block_until_ready(states)
+          compiling.settle()
         # The first process writes, and row 0 of every batch is real and its.
         few = sum(len(p["image"]) for p in pictures) < PICTURES
         if few and writers.is_main():

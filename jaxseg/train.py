@@ -245,6 +245,7 @@ class _Loop:
     seconds = time.perf_counter() - _process_start()
     self.console.print(f"First step after {seconds:.1f} s.")
     self.drain()
+    compiling.settle()
     self.meter.start()
 
   def inspect(self) -> None:
