@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 from rich.console import Console
 
-from jaxseg import progress, sheets, viz, writers
+from jaxseg import compiling, progress, sheets, viz, writers
 from jaxseg.data import images
 from jaxseg.serving import paths as paths_lib
 from jaxseg.types import UserError
@@ -151,6 +151,8 @@ def predict_items(
       except Exception as e:
         e.add_note(f"while predicting {item.where or item.name}")
         raise
+      if written is None:
+        compiling.settle()  # the first image has compiled
       drawn = draw(image, pred)
       if application is not None:
         try:
