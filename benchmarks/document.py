@@ -233,9 +233,9 @@ def segments(report: Report) -> str:
 # Title, file of results, what makes a section of it.
 SECTIONS: tuple[tuple[str, str, Callable[[Report], str]], ...] = (
   ("Train step", "step", step),
-  ("Input, 500x375 JPEG to 256x256", "input_torch", reading),
-  ("Input beside tf.data", "input", reading),
-  ("Input with random scaling, beside tf.data", "input_scale", reading),
+  ("Train step where it was compiled", "step_compiled", step),
+  ("Input, 500x375 JPEG to 256x256", "input", reading),
+  ("Input with random scaling", "input_scale", reading),
   ("Training beside its input", "idle", waiting),
   ("Memory of the train step", "memory", memory),
   ("From the command to the first step", "startup", startup),

@@ -37,6 +37,8 @@ class Recipe:
     fields: of the network, beside or instead of those of TINY.
     steps: at most; every 20th one looks whether the score is reached.
     rate: of Adam, falling to 0 over `steps` like a cosine.
+    front: name of the network that learns first, and whose parameters this one
+      starts from.
   """
 
   grid: tuple[int, int] = (32, 48)
@@ -44,6 +46,7 @@ class Recipe:
   fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   steps: int = 400
   rate: float = 1e-2
+  front: str = ""
 
 
 RESNET = BASIC.clone(width=16)
@@ -70,7 +73,9 @@ RECIPES = {
   "deeplabv3plus_resnet101": Recipe((16, 24), 4, PLUS),
   "deeplabv3plus_xception65": Recipe((16, 24), 4, PLUS),
   "dilated_vgg": Recipe((8, 12), 8, FCN, 500, 1e-3),
-  "dilated_vgg_context": Recipe((8, 12), 8, FCN, 800, 1.5e-3),
+  # As in the paper, behind a front end that has learned. Of both at once from
+  # nothing, one class in six is lost as a rule: six channels and seven ReLUs.
+  "dilated_vgg_context": Recipe((8, 12), 8, FCN, 200, 1e-4, "dilated_vgg"),
   "dilated_vgg_context_large": Recipe((8, 12), 8, FCN, 700, 1e-3),
   "dorn": Recipe(
     (8, 12),
@@ -149,7 +154,11 @@ def batch_of(recipe):
 
 
 def learn(name, recipe):
-  """[(steps, mIoU)] of training, evaluated on the same eight scenes."""
+  """Training, and evaluation on the same eight scenes.
+
+  Returns:
+    ([(steps, mIoU)], the parameters at the end).
+  """
   fields = {**TINY[name], **recipe.fields}
   model = MODELS[name](outputs=TASK.outputs, **fields)
   batch = jax.device_put(batch_of(recipe))
@@ -158,6 +167,11 @@ def learn(name, recipe):
   state = compiling.jit(
     lambda k: create_state(model, tx, (batch["image"],), k, False)
   )(jax.random.key(0))
+  if recipe.front:
+    curve, start = learn(recipe.front, RECIPES[recipe.front])
+    assert curve[-1][1] > 0.95, curve
+    assert set(start) < set(state.params)
+    state = state.replace(params={**state.params, **start})
   train = compiling.jit(
     step.make_train_step(model, TASK, tx, schedule, seed=0),
     donate_argnums=0,
@@ -169,7 +183,7 @@ def learn(name, recipe):
     out = model.apply(state.variables(), batch["image"], train=False)
     return metric.update(metric.init(), TASK.predict(out), batch)
 
-  curve = []
+  curve = [(0, metric.result(score(state, batch))["miou"])]
   for done in range(1, recipe.steps + 1):
     state, logs = train(state, batch)
     assert logs["finite"], f"step {done}: {logs}"
@@ -177,7 +191,7 @@ def learn(name, recipe):
       curve.append((done, metric.result(score(state, batch))["miou"]))
       if curve[-1][1] > 0.95:
         break
-  return curve
+  return curve, state.params
 
 
 def test_every_network_has_a_recipe():
@@ -188,5 +202,5 @@ def test_every_network_has_a_recipe():
 @pytest.mark.learning
 @pytest.mark.parametrize("name", RECIPES)
 def test_learns_eight_scenes_by_heart(name):
-  curve = learn(name, RECIPES[name])
+  curve, _ = learn(name, RECIPES[name])
   assert curve[-1][1] > 0.95, curve
