@@ -61,6 +61,8 @@ bench: $(VENV)/.parity
 	$(PY) -m benchmarks.memory
 	$(PY) -m benchmarks.evaluate
 	$(PY) -m benchmarks.startup --data_dir=$(DATA)
+	$(PY) -m benchmarks.idle --config=configs/unet_scenes.py --data_dir=$(DATA)
+	$(PY) -m benchmarks.aerial
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -110,7 +110,10 @@ def settle() -> int:
 def _fill(libc: ctypes.CDLL) -> list[tuple[int, int]]:
   """Allocates until every hole is full: [(begin, end) of a block]."""
   # A list would grow into the very holes; these pages are not the heap's.
-  pages = mmap.mmap(-1, _MOST * ctypes.sizeof(ctypes.c_size_t))
+  try:
+    pages = mmap.mmap(-1, _MOST * ctypes.sizeof(ctypes.c_size_t))
+  except OSError:  # there is no memory to be had: no time for this
+    return []
   begins = (ctypes.c_size_t * _MOST).from_buffer(pages)
   # Blocks from here on are no holes, but new memory behind all others.
   end = libc.sbrk(0) - libc.mallinfo2().keepcost
