@@ -134,7 +134,7 @@ def test_it_runs_where_only_jax_and_numpy_are(saved, tmp_path, pillow):
   assert "2 prediction(s) in" in done.stdout
   loaded = done.stderr.split("loaded ")[1].split()
   assert set(loaded) <= {
-    *("predict", "serving", "ops", "types", "compiling"),
+    *("predict", "serving", "ops", "types", "compiling", "host_memory"),
     *("process", "guard", "keyboard"),
   }
   for name, image in images.items():
