@@ -30,7 +30,6 @@ import numpy as np
 
 from benchmarks import report
 
-CACHE_VARIABLE = "JAX_COMPILATION_CACHE_DIR"  # '': none
 BATCH, SIZE, CLASSES = 8, 128, 3
 BLOCK_SECONDS = 3.0
 # name: config.model of ours; benchmarks.peers has the peer.
@@ -183,8 +182,10 @@ def child(side: str, name: str) -> None:
 class _Child:
   """A process that times one side of one network."""
 
-  def __init__(self, side: str, name: str, cache: str | None = None):
-    where = {} if cache is None else {CACHE_VARIABLE: cache}
+  def __init__(self, side: str, name: str, anew: bool = False):
+    from jaxseg import process
+
+    where = {process.CACHE_VARIABLE: ""} if anew else {}
     self._process = subprocess.Popen(
       [sys.executable, "-m", "benchmarks.step", "--child", side, name],
       env={**os.environ, **where},
@@ -225,8 +226,7 @@ def compare(name: str, rounds: int, anew: bool = False) -> dict:
   if not anew:
     for side in sides:
       _Child(side, name).close()  # fills the compilation cache
-  cache = "" if anew else None
-  children = {side: _Child(side, name, cache) for side in sides}
+  children = {side: _Child(side, name, anew) for side in sides}
   facts = children["jaxseg"].facts
   result = {
     **facts,
