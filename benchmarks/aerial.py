@@ -7,8 +7,9 @@ A U-Net, trained for one step on the embedded scenes and exported with
 config.export.sizes = 'any' and windows that slide by half of themselves, labels
 square images of uint8 in .npy files, each in a process of its own, as a user
 runs it. The peak is the process's largest resident set, of which Python, jax
-and the compiled program have most; it must not grow with the image's area. The
-labels are looked at: all pixels, more than one class.
+and the compiled program have most; it must grow by less than the image does
+(files are mapped, and their pages count). The labels are looked at: all pixels,
+and how many classes.
 """
 
 from __future__ import annotations
