@@ -66,19 +66,25 @@ def step(report: Report) -> str:
           *(ms[k] for k in ("jaxseg", "xla", "torch")),
           f"{part['ratio']:.2f}",
           f"{part['ratio_xla']:.2f}",
+          *(
+            f"{part[key]:.2f}" if (key := f"ratio_{place}") in part else "-"
+            for place in ("near", "far")
+          ),
           f"{part['gflops']['jaxseg']:.0f}",
           f"{part['share_of_matmul']:.0%}",
         ]
       )
   head = ["network", "", "ours, ms", "by XLA alone", "PyTorch"]
-  head += ["ours / theirs", "by XLA alone"]
+  head += ["ours / theirs", "by XLA alone", "cores near", "cores far"]
   head += ["GFLOP/s", "of a matrix product's rate"]
   size = report["size"]
   return (
     f"float32, batch {report['batch']}, {size}x{size}; PyTorch in channels_last"
     ".\n*By XLA alone* is `config.convolutions = 'xla'`, without the C++ of\n"
     "[direct.py](../jaxseg/ops/direct.py). The matrix product is a large one in"
-    " the\nsame run.\n\n" + table(head, rows)
+    " the\nsame run. Rounds in which the two cores shared a cache are *near*, "
+    "those in\nwhich they did not *far*: the host moves them "
+    "([cores.py](../benchmarks/cores.py)).\n\n" + table(head, rows)
   )
 
 

@@ -8,7 +8,8 @@ in channels_last on as many threads. 'xla' is ours with config.convolutions =
 turns, one block of steps each, so that what disturbs one disturbs the others.
 Programs come from the compilation cache; with --compile each side of ours
 compiles its own, and the heap is settled as in training (jaxseg.host_memory);
-figures are medians of the blocks' fastest halves. GFLOP/s counts two
+figures are medians of the blocks' fastest halves. Ratios are told apart by how
+far the cores were from one another in a round (cores.py). GFLOP/s counts two
 operations per multiply-add of the forward pass, three times that for a step,
 and is shown beside what a large matrix product reaches in the same process.
 Torch is measured where it is installed (make parity).
@@ -28,7 +29,7 @@ import time
 
 import numpy as np
 
-from benchmarks import report
+from benchmarks import cores, report
 
 BATCH, SIZE, CLASSES = 8, 128, 3
 BLOCK_SECONDS = 3.0
@@ -234,22 +235,30 @@ def compare(name: str, rounds: int, anew: bool = False) -> dict:
   }
   for mode in MODES:
     blocks: dict[str, list[float]] = {side: [] for side in sides}
+    places = []
     for i in range(rounds):
+      before = cores.distance_ns()
       for side in sides[i % len(sides) :] + sides[: i % len(sides)]:
         time.sleep(0.3)  # the other side's threads go to sleep
         blocks[side].append(children[side].measure(mode))
+      places.append(cores.place(before, cores.distance_ns()))
     seconds = {s: statistics.median(b) for s, b in blocks.items()}
     work = facts["forward_gflop"] * (3 if mode == "step" else 1)
     entry = {
       "seconds": seconds,
       "blocks": blocks,
+      "places": places,
       "gflops": {s: work / t for s, t in seconds.items()},
       "share_of_matmul": work / seconds["jaxseg"] / facts["matmul_gflops"],
     }
     for side in sides[:-1] if "torch" in sides else ():
-      pairs = zip(blocks[side], blocks["torch"])
+      ratios = [a / b for a, b in zip(blocks[side], blocks["torch"])]
       key = "ratio" if side == "jaxseg" else f"ratio_{side}"
-      entry[key] = statistics.median(a / b for a, b in pairs)
+      entry[key] = statistics.median(ratios)
+      for place in (cores.NEAR, cores.FAR):
+        some = [r for r, where in zip(ratios, places) if where == place]
+        if some:
+          entry[f"{key}_{place}"] = statistics.median(some)
     result[mode] = entry
   for process in children.values():
     process.close()
@@ -263,8 +272,8 @@ def show(name: str, result: dict) -> None:
     times = "  ".join(
       f"{s} {1e3 * t:8.1f} ms" for s, t in entry["seconds"].items()
     )
-    ratios = [f"{entry[k]:.2f}" for k in entry if k.startswith("ratio")]
-    ratio = f"  ratio {', '.join(ratios)}" if ratios else ""
+    ratios = [f"{k} {v:.2f}" for k, v in entry.items() if k.startswith("ratio")]
+    ratio = f"  {', '.join(ratios)}" if ratios else ""
     print(
       f"{name:24s} {mode:8s} {times}{ratio}  {entry['gflops']['jaxseg']:.0f} "
       f"GFLOP/s, {entry['share_of_matmul']:.0%} of a matrix product",

@@ -17,7 +17,7 @@ from flax import linen as nn
 from jax import lax
 
 from jaxseg import types
-from jaxseg.ops import batch_norm
+from jaxseg.ops import batch_norm, finished
 from jaxseg.ops import conv as conv_ops
 
 Array = jax.Array
@@ -105,11 +105,20 @@ class Conv(nn.Module):
   dtype: str = "float32"
 
   @nn.compact
-  def __call__(self, x: Array) -> Array:
-    """(b, h, w, c) -> (b, h', w', features)."""
+  def __call__(
+    self, x: Array, affine: finished.Affine | None = None, act: str = "none"
+  ) -> Array:
+    """(b, h, w, c) -> (b, h', w', features).
+
+    With `affine` and `act`, a name in `finished.ACTIVATIONS`, what they make
+    of it, in one pass where that can be.
+    """
     groups = self.groups or x.shape[-1]
     shape = (self.kernel, self.kernel, x.shape[-1] // groups, self.features)
     kernel = self.param("kernel", self.kernel_init, shape)
+    if self.use_bias:
+      bias = self.param("bias", self.bias_init, (self.features,))
+      affine = finished.with_bias(bias.astype(self.dtype), affine)
     x = conv_ops.conv2d(
       x.astype(self.dtype),
       kernel,
@@ -117,11 +126,10 @@ class Conv(nn.Module):
       padding=pads(self.padding, self.kernel, self.dilation),
       dilation=self.dilation,
       groups=groups,
+      affine=affine,
+      act=act,
     )
-    if self.use_bias:
-      bias = self.param("bias", self.bias_init, (self.features,))
-      x = x + bias.astype(x.dtype)
-    return x
+    return x.astype(self.dtype)
 
 
 class ConvTranspose(nn.Module):
@@ -177,16 +185,22 @@ class BatchNorm(nn.Module):
   dtype: str = "float32"
 
   @nn.compact
-  def __call__(self, x: Array, *, running: bool) -> Array:
-    """(b, h, w, c); `running` takes the running statistics and leaves them."""
-    shape = x.shape[-1:]
+  def __call__(
+    self, channels: int, x: Array | None = None
+  ) -> Array | finished.Affine:
+    """Normalises (b, h, w, channels), or says what would be done to it.
+
+    With `x`, by its own statistics, which also go into the running ones.
+    Without, the affine map that the running ones make, which stay.
+    """
+    shape = (channels,)
     mean = self.variable("batch_stats", "mean", jnp.zeros, shape)
     var = self.variable("batch_stats", "var", jnp.ones, shape)
     scale = self.param("scale", nn.initializers.ones, shape)
     bias = self.param("bias", nn.initializers.zeros, shape)
-    if running:
+    if x is None:
       gain = lax.rsqrt(var.value + self.epsilon) * scale
-      return ((x - mean.value) * gain + bias).astype(self.dtype)
+      return finished.Affine(mean.value, gain, bias)
     y, batch_mean, batch_var = batch_norm.batch_norm(
       x, scale, bias, self.epsilon
     )
@@ -224,13 +238,57 @@ def normalize(
     epsilon: added to the variance.
   """
   if norm == "batch":
-    return BatchNorm(momentum, epsilon, dtype, name=name)(
-      x, running=frozen or not train
-    )
+    module = BatchNorm(momentum, epsilon, dtype, name=name)
+    if train and not frozen:
+      return module(x.shape[-1], x)
+    return module(x.shape[-1])(x).astype(dtype)
   if norm == "group":
     groups = math.gcd(32, x.shape[-1])
     return nn.GroupNorm(groups, epsilon=epsilon, dtype=dtype, name=name)(x)
   return x
+
+
+def conv_norm_act(
+  conv: Conv,
+  x: Array,
+  norm: str,
+  act: str,
+  *,
+  train: bool,
+  name: str,
+  frozen: bool = False,
+  momentum: float = 0.9,
+  epsilon: float = 1e-5,
+) -> Array:
+  """Convolution, normalisation and activation; one pass where that can be.
+
+  Call inside a compact method.
+
+  Args:
+    conv: what convolves, and has the compute dtype.
+    x: (b, h, w, c).
+    norm, train, name, frozen, momentum, epsilon: see `normalize`.
+    act: name in ACTIVATIONS.
+  """
+  last = act if act in finished.ACTIVATIONS else "none"
+  if norm == "batch" and (frozen or not train):
+    norm = BatchNorm(momentum, epsilon, conv.dtype, name=name)
+    x = conv(x, norm(conv.features), last)
+  elif norm == "none":
+    x = conv(x, act=last)
+  else:
+    last = "none"
+    x = normalize(
+      conv(x),
+      norm,
+      train=train,
+      dtype=conv.dtype,
+      name=name,
+      frozen=frozen,
+      momentum=momentum,
+      epsilon=epsilon,
+    )
+  return x if last == act else ACTIVATIONS[act](x)
 
 
 class ConvNormAct(nn.Module):
@@ -262,7 +320,7 @@ class ConvNormAct(nn.Module):
   @nn.compact
   def __call__(self, x: Array, *, train: bool) -> Array:
     """(b, h, w, c) -> (b, h', w', features)."""
-    x = Conv(
+    conv = Conv(
       self.features,
       self.kernel,
       stride=self.stride,
@@ -272,18 +330,18 @@ class ConvNormAct(nn.Module):
       use_bias=self.use_bias,
       dtype=self.dtype,
       name="conv",
-    )(x)
-    x = normalize(
+    )
+    return conv_norm_act(
+      conv,
       x,
       self.norm,
+      self.act,
       train=train,
-      dtype=self.dtype,
       name="norm",
       frozen=self.frozen,
       momentum=self.momentum,
       epsilon=self.epsilon,
     )
-    return ACTIVATIONS[self.act](x)
 
 
 def heads(

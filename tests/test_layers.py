@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from jaxseg import layers
+from jaxseg.ops import direct
 from tests import quick
 
 
@@ -28,19 +29,26 @@ def apart(variables, x, act, dtype):
 
 
 @pytest.mark.parametrize(
-  ("act", "use_bias", "frozen", "dtype"),
+  ("act", "use_bias", "frozen", "dtype", "features"),
   [
-    ("relu", False, False, "float32"),
-    ("relu", True, False, "float32"),
-    ("relu6", True, True, "float32"),
-    ("none", False, True, "float32"),
-    ("relu", True, False, "bfloat16"),
+    ("relu", False, False, "float32", 7),
+    ("relu", True, False, "float32", 7),
+    ("relu6", True, True, "float32", 7),
+    ("relu6", True, True, "float32", 16),
+    ("hard_swish", False, False, "float32", 16),
+    ("none", False, True, "float32", 7),
+    ("relu", True, False, "bfloat16", 7),
   ],
 )
-def test_running_statistics_are_taken_in(act, use_bias, frozen, dtype):
-  """Outputs, and gradients to everything, as of the three one by one."""
+def test_running_statistics_are_taken_in(
+  act, use_bias, frozen, dtype, features
+):
+  """Outputs, and gradients to everything, as of the three one by one.
+
+  Sixteen features are normalised in the convolution, where there is C++.
+  """
   block = layers.ConvNormAct(
-    7,
+    features,
     stride=2,
     act=act,
     use_bias=use_bias,
@@ -49,7 +57,7 @@ def test_running_statistics_are_taken_in(act, use_bias, frozen, dtype):
     dtype=dtype,
   )
   rng = np.random.default_rng(0)
-  x = jnp.asarray(rng.normal(size=(2, 9, 11, 5)), jnp.float32)
+  x = jnp.asarray(rng.normal(size=(3, 9, 11, 5)), jnp.float32)
   shapes = jax.eval_shape(
     lambda x: block.init(jax.random.key(0), x, train=False), x
   )
@@ -94,3 +102,25 @@ def test_the_tree_is_the_same_in_training_and_evaluation():
       },
       "batch_stats": {"norm": {"mean": (3,), "var": (3,)}},
     }
+
+
+@pytest.mark.skipif(bool(direct.missing()), reason=direct.missing())
+@pytest.mark.parametrize("norm", ["batch", "none", "group"])
+@pytest.mark.parametrize("act", ["relu", "hard_swish"])
+def test_one_pass_where_statistics_do_not_come_from_the_batch(norm, act):
+  """Nothing is left to be done to the maps behind the convolution."""
+  block = layers.ConvNormAct(16, norm=norm, act=act, use_bias=norm == "none")
+  x = jnp.ones((1, 16, 17, 3))
+  variables = jax.jit(lambda: block.init(jax.random.key(0), x, train=False))()
+
+  def calls(train):
+    def f(variables, x):
+      return block.apply(
+        variables, x, train=train, mutable=["batch_stats"] if train else False
+      )
+
+    text = jax.jit(f).lower(variables, x).as_text()
+    return [text.count(f"@{direct.target(name)}(") for name in direct.NAMES]
+
+  assert calls(False) == ([1, 0, 0] if norm == "group" else [0, 1, 0])
+  assert calls(True) == ([0, 1, 0] if norm == "none" else [1, 0, 0])

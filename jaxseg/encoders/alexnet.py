@@ -64,8 +64,7 @@ class AlexNet(nn.Module):
         padding=self.first_padding if i == 1 else "torch",
         dtype=self.dtype,
         name=f"conv{i}",
-      )(x)
-      x = nn.relu(x)
+      )(x, act="relu")
       if i in POOLED:
         maps[POOLED[i]] = x
         x = pooling.max_pool(x, 3, stride=2)
@@ -100,7 +99,6 @@ class AlexNetClassifier(nn.Module):
       )(x)
       x = layers.Conv(
         self.fc_width, size, padding="valid", dtype=str(x.dtype), name=name
-      )(x)
-      x = nn.relu(x)  # (b, h / 32 - 5, w / 32 - 5, fc_width)
+      )(x, act="relu")  # (b, h / 32 - 5, w / 32 - 5, fc_width)
     x = layers.Conv(self.classes, 1, name="fc8")(x.astype(jnp.float32))
     return jnp.mean(x, (1, 2))

@@ -95,7 +95,7 @@ class Block(nn.Module):
         name="project",
       )(x, train=train)
     for i, (features, kernel, stride, dilation, groups) in enumerate(plan, 1):
-      x = layers.Conv(
+      conv = layers.Conv(
         features,
         kernel,
         stride=stride,
@@ -104,18 +104,18 @@ class Block(nn.Module):
         use_bias=self.use_bias,
         dtype=self.dtype,
         name=f"conv{i}",
-      )(x)
-      x = layers.normalize(
+      )
+      x = layers.conv_norm_act(
+        conv,
         x,
         "batch",
+        "relu" if i < len(plan) else "none",
         train=train,
         frozen=self.frozen_norm,
         momentum=self.momentum,
         epsilon=self.epsilon,
-        dtype=self.dtype,
         name=f"norm{i}",
       )
-      x = nn.relu(x) if i < len(plan) else x
     return nn.relu(x + shortcut)
 
 

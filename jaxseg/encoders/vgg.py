@@ -57,21 +57,21 @@ class VGG(nn.Module):
       features = self.width * min(2 ** (stage - 1), 8)
       for i in range(1, depth + 1):
         first = (stage, i) == (1, 1)
-        x = layers.Conv(
+        conv = layers.Conv(
           features,
           padding=self.first_padding if first else 1,
           dtype=self.dtype,
           name=f"conv{stage}_{i}",
-        )(x)
-        x = layers.normalize(
+        )
+        x = layers.conv_norm_act(
+          conv,
           x,
           "batch" if self.batch_norm else "none",
+          "relu",
           train=train,
           frozen=self.frozen_norm,
-          dtype=self.dtype,
           name=f"norm{stage}_{i}",
         )
-        x = nn.relu(x)
       stages[f"c{stage - 1}"] = x
       x = pooling.max_pool(x, ceil_mode=self.ceil_mode)
       stages[f"p{stage}"] = x  # (b, h / 2^stage, w / 2^stage, features)
@@ -114,7 +114,6 @@ def fully_connected(x: Array, width: int, dropout: float, train: bool) -> Array:
   for name, size in (("fc6", 7), ("fc7", 1)):
     x = layers.Conv(
       width, size, padding="valid", dtype=str(x.dtype), name=name
-    )(x)
-    x = nn.relu(x)
+    )(x, act="relu")
     x = nn.Dropout(dropout, deterministic=not train, name=f"drop_{name}")(x)
   return x

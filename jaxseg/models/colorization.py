@@ -99,6 +99,5 @@ class ColorNet(nn.Module):
     return {k: resize.crop(v, h, w) for k, v in out.items()}
 
   def _conv(self, x: Array, features: int, name: str, **options) -> Array:
-    return nn.relu(
-      layers.Conv(features, dtype=self.dtype, name=name, **options)(x)
-    )
+    conv = layers.Conv(features, dtype=self.dtype, name=name, **options)
+    return conv(x, act="relu")

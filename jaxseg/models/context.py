@@ -63,8 +63,7 @@ class DilatedStages(nn.Module):
           dilation=dilation,
           dtype=self.dtype,
           name=f"conv{stage}_{i}",
-        )(x)
-        x = nn.relu(x)
+        )(x, act="relu")
       x = pooling.max_pool(x) if pool else x
     return x
 
@@ -135,8 +134,7 @@ class ContextModule(nn.Module):
         kernel_init=init,
         dtype=self.dtype,
         name=f"conv{i + 1}",
-      )(x)
-      x = nn.relu(x)
+      )(x, act="relu")
     return layers.Conv(
       classes, 1, kernel_init=init, dtype=self.dtype, name="final"
     )(x)
@@ -205,8 +203,7 @@ class DilatedVGG(nn.Module):
         dilation=dilation,
         dtype=self.dtype,
         name=name,
-      )(x)
-      x = nn.relu(x)
+      )(x, act="relu")
       x = nn.Dropout(
         self.dropout, deterministic=not train, name=f"drop_{name}"
       )(x)

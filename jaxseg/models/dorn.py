@@ -51,8 +51,8 @@ class FullImage(nn.Module):
     y = pooling.avg_pool(y, self.window, ceil_mode=True)  # (b, 4, 5, c)
     y = y.reshape(y.shape[0], 1, 1, -1)
     for name in ("full", "conv"):
-      y = layers.Conv(self.features, 1, dtype=self.dtype, name=name)(y)
-      y = nn.relu(y)
+      conv = layers.Conv(self.features, 1, dtype=self.dtype, name=name)
+      y = conv(y, act="relu")
     return jnp.broadcast_to(y, (*x.shape[:3], self.features))
 
 
@@ -131,11 +131,10 @@ class DORN(nn.Module):
   def _conv(
     self, x: Array, features: int, name: str, kernel: int = 1, dilation: int = 1
   ) -> Array:
-    return nn.relu(
-      layers.Conv(
-        features, kernel, dilation=dilation, dtype=self.dtype, name=name
-      )(x)
+    conv = layers.Conv(
+      features, kernel, dilation=dilation, dtype=self.dtype, name=name
     )
+    return conv(x, act="relu")
 
   def _drop(self, x: Array, train: bool, name: str) -> Array:
     return nn.Dropout(self.dropout, deterministic=not train, name=name)(x)

@@ -53,8 +53,8 @@ class Stack(nn.Module):
   def __call__(self, x: Array) -> Array:
     """(b, h, w, c) -> (b, h, w, channels) float32."""
     for i in range(1, self.hidden + 1):
-      x = layers.Conv(self.width, 5, dtype=self.dtype, name=f"conv{i}")(x)
-      x = nn.relu(x)
+      conv = layers.Conv(self.width, 5, dtype=self.dtype, name=f"conv{i}")
+      x = conv(x, act="relu")
     return layers.Conv(self.channels, 5, name="out")(x.astype(jnp.float32))
 
 
@@ -139,11 +139,10 @@ class Eigen(nn.Module):
   def _image(self, seen: Array, features: int, name: str) -> Array:
     """9x9 at stride 2 on the image; sizes round up, as in cuda-convnet."""
     ends = tuple((0, (n - 9) % 2) for n in seen.shape[1:3])
-    return nn.relu(
-      layers.Conv(
-        features, 9, stride=2, padding=ends, dtype=self.dtype, name=name
-      )(seen)
+    conv = layers.Conv(
+      features, 9, stride=2, padding=ends, dtype=self.dtype, name=name
     )
+    return conv(seen, act="relu")
 
   def _whole(self, x: Array, size: Size, train: bool) -> Array:
     """Scale 1: (b, *input_size, 3) -> (b, *size, width)."""

@@ -107,8 +107,8 @@ class Hypercolumn(nn.Module):
   def _fully_connected(self, x: Array, train: bool) -> Array:
     """As `vgg.fully_connected`, padded: (b, h, w, c) -> (b, h, w, fc_width)."""
     for name, kernel in (("fc6", 7), ("fc7", 1)):
-      x = layers.Conv(self.fc_width, kernel, dtype=self.dtype, name=name)(x)
-      x = nn.relu(x)
+      conv = layers.Conv(self.fc_width, kernel, dtype=self.dtype, name=name)
+      x = conv(x, act="relu")
       x = nn.Dropout(
         self.dropout, deterministic=not train, name=f"drop_{name}"
       )(x)

@@ -82,7 +82,7 @@ class PatchClassifier(nn.Module):
     conv = layers.Conv(
       features, kernel, padding="valid", dtype=self.dtype, name=name
     )
-    return nn.relu(conv(x))
+    return conv(x, act="relu")
 
   def _check(self, image: Array) -> None:
     if self.patch < 1 or self.patch % 2 == 0:

@@ -23,7 +23,7 @@ from flax import linen as nn
 
 from jaxseg import layers
 from jaxseg.models import backbone
-from jaxseg.ops import resize
+from jaxseg.ops import finished, resize
 
 Array = jax.Array
 # Keras counts blocks from 0 and calls these block_1, 3, 6 and 13 _expand_relu:
@@ -93,7 +93,8 @@ class PetsUNet(nn.Module):
       if context.method_name != "__call__":
         return method(*args, **kwargs)
       if path[-3:] == LEFT_OUT:
-        return args[0]  # not called, it makes no parameters either
+        # Not called, it makes no parameters either.
+        return args[1] if args[1:] else finished.unchanged(args[0])
       y = method(*args, **kwargs)
       if path[-1] == "expand":
         taps[path[-2]] = y

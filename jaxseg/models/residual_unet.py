@@ -42,15 +42,25 @@ class PreActivationBlock(nn.Module):
   def __call__(self, x: Array, *, train: bool) -> Array:
     """(b, h, w, c) -> (b, h / stride, w / stride, features)."""
     y = x if self.first else self._norm_relu(x, "norm1", train)
-    y = self._conv(y, 3, self.stride, "conv1")
-    y = self._norm_relu(y, "norm2", train)
-    y = self._conv(y, 3, 1, "conv2")
-    shortcut = self._conv(x, 1, self.stride, "shortcut")
-    return y + layers.normalize(
-      shortcut, self.norm, train=train, dtype=self.dtype, name="shortcut_norm"
+    y = layers.conv_norm_act(
+      self._conv(3, self.stride, "conv1"),
+      y,
+      self.norm,
+      "relu",
+      train=train,
+      name="norm2",
+    )
+    y = self._conv(3, 1, "conv2")(y)
+    return y + layers.conv_norm_act(
+      self._conv(1, self.stride, "shortcut"),
+      x,
+      self.norm,
+      "none",
+      train=train,
+      name="shortcut_norm",
     )
 
-  def _conv(self, x: Array, kernel: int, stride: int, name: str) -> Array:
+  def _conv(self, kernel: int, stride: int, name: str) -> layers.Conv:
     return layers.Conv(
       self.features,
       kernel,
@@ -58,7 +68,7 @@ class PreActivationBlock(nn.Module):
       use_bias=self.norm == "none",
       dtype=self.dtype,
       name=name,
-    )(x)
+    )
 
   def _norm_relu(self, x: Array, name: str, train: bool) -> Array:
     return nn.relu(

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxseg.ops import fastconv
+from jaxseg.ops import fastconv, finished
 
 Array = jax.Array
 _SHIFTS = 4  # up to this many taps a phase is a sum of matrix products
@@ -33,6 +33,8 @@ def conv2d(
   padding: int | str | tuple[tuple[int, int], tuple[int, int]] = 0,
   dilation: int | tuple[int, int] = 1,
   groups: int = 1,
+  affine: finished.Affine | None = None,
+  act: str = "none",
 ) -> Array:
   """Convolution (correlation, as everywhere in this field).
 
@@ -44,14 +46,19 @@ def conv2d(
       ((top, bottom), (left, right)).
     dilation: distance of the taps, one number or (rows, columns).
     groups: output channel j reads the inputs of group j * groups // out.
+    affine: applied to the output: biases, or a normalisation.
+    act: name in `finished.ACTIVATIONS`, applied behind `affine`.
 
   Returns:
-    (b, h', w', out) in the dtype of `x`.
+    (b, h', w', out) in the dtype of `x`, or that of it and `affine`.
   """
   stride, dilation = _pair(stride), _pair(dilation)
   kernel = kernel.astype(x.dtype)
   pads = _explicit(x.shape[1:3], kernel.shape[:2], stride, padding, dilation)
-  return fastconv.convolve(x, kernel, stride, pads, dilation, groups)
+  rest = (stride, pads, dilation, groups)
+  if affine is None:
+    return finished.ACTIVATIONS[act][0](fastconv.convolve(x, kernel, *rest))
+  return finished.convolve(x, kernel, affine, act, *rest)
 
 
 def _explicit(

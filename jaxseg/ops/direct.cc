@@ -5,6 +5,8 @@
 // that read beyond the picture have what they read copied, with zeros around.
 // Sums are in the same order whatever the number of threads.
 
+#include <sched.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
@@ -34,6 +36,8 @@ constexpr int kFewer = kPixels * 2 / 3;  // pixels, where more fill no row
 // The weight gradient is summed in so many parts, fewer if they held more than
 // so many numbers, over so many numbers of the maps at a time.
 constexpr int64_t kParts = 16, kSums = 1 << 23, kCached = 1 << 16;
+constexpr int64_t kPacked = 512;  // rows of a kernel that are packed at a time
+constexpr int64_t kShares = 64;  // of the work, at most; one for each thread
 
 typedef float Vector __attribute__((vector_size(kLanes * 4), aligned(4)));
 
@@ -42,6 +46,18 @@ struct Shape {
   int64_t out_h, out_w, out_c;  // output
   int64_t kh, kw;
   int64_t stride[2], dilation[2], pad[2];  // pad: zeros above, and to the left
+};
+
+// What is done to an output before it is written, (y - mean) * gain + bias
+// between low and high; nothing where mean is null. NaN stays what it is.
+struct Finish {
+  const float *mean = nullptr, *gain = nullptr, *bias = nullptr;  // [out]
+  float low = 0, high = 0;
+
+  Finish at(int64_t channel) const {
+    if (!mean) return *this;
+    return {mean + channel, gain + channel, bias + channel, low, high};
+  }
 };
 
 using Maps = ffi::Buffer<ffi::F32>;
@@ -59,16 +75,34 @@ Shape shape_of(ffi::Span<const int64_t> x, ffi::Span<const int64_t> kernel,
 }
 
 // Calls f(0) ... f(items - 1), on this thread and on those of the pool that
-// have time. It never waits for a task that has not begun: all threads of the
-// pool may be in here.
+// have time. A core begins with the same share every time, unless another does
+// that already: what it reads of the maps is then mostly what it wrote itself,
+// and cores may be far from one another. Then it helps with the others'. It
+// never waits for a task that has not begun: all threads of the pool may be in
+// here.
 template <class F>
 void parallel(ffi::ThreadPool& pool, int64_t items, const F& f) {
+  struct alignas(64) Share {
+    std::atomic<int64_t> next;
+    std::atomic<bool> begun{false};
+  };
   struct State {
-    std::atomic<int64_t> next{0}, busy{0};
+    int64_t count;
+    std::atomic<int64_t> busy{0};
+    Share shares[kShares];
   };
   auto state = std::make_shared<State>();
+  state->count = std::clamp<int64_t>(pool.num_threads(), 1, kShares);
+  for (int64_t i = 0; i < state->count; ++i)
+    state->shares[i].next = items * i / state->count;
   auto work = [state, items, &f] {  // f is gone once no item is left
-    for (int64_t i; (i = state->next.fetch_add(1)) < items;) f(i);
+    int64_t core = std::max(0, sched_getcpu()), count = state->count;
+    for (int64_t turn = 0; turn < 2 * count; ++turn) {
+      int64_t at = (core + turn) % count, end = items * (at + 1) / count;
+      Share& share = state->shares[at];
+      if (turn < count && share.begun.exchange(true)) continue;
+      for (int64_t i; (i = share.next.fetch_add(1)) < end;) f(i);
+    }
   };
   int64_t helpers = std::min(pool.num_threads(), items) - 1;
   for (int64_t i = 0; i < helpers; ++i) {
@@ -93,14 +127,19 @@ void for_blocks(int64_t channels, const F& f) {
 }
 
 // (kh, kw, in, out) as [block of out][kh][kw][in][width of the block].
-std::vector<float> packed(const Shape& s, const float* kernel) {
+std::vector<float> packed(ffi::ThreadPool& pool, const Shape& s,
+                          const float* kernel) {
   int64_t taps = s.kh * s.kw * s.c;
   std::vector<float> all(taps * s.out_c);
-  float* to = all.data();
-  for_blocks(s.out_c, [&](int64_t at, int64_t width) {
-    for (int64_t i = 0; i < taps; ++i, to += width)
-      std::memcpy(to, kernel + i * s.out_c + at, width * sizeof(float));
-  });
+  auto rows = [&](int64_t item) {
+    int64_t end = std::min(taps, (item + 1) * kPacked);
+    for_blocks(s.out_c, [&](int64_t at, int64_t width) {
+      float* to = all.data() + taps * at + item * kPacked * width;
+      for (int64_t i = item * kPacked; i < end; ++i, to += width)
+        std::memcpy(to, kernel + i * s.out_c + at, width * sizeof(float));
+    });
+  };
+  parallel(pool, (taps + kPacked - 1) / kPacked, rows);
   return all;
 }
 
@@ -110,7 +149,7 @@ std::vector<float> packed(const Shape& s, const float* kernel) {
 // pixel take no registers.
 template <int P, int V, int C>
 void tile(const Shape& s, const float* const* rows, int64_t top, int64_t bottom,
-          const float* kernel, float* y, int64_t count) {
+          const float* kernel, const Finish& finish, float* y, int64_t count) {
   Vector sums[P][V] = {};
   const int64_t channels = C ? C : s.c;
   const int64_t step = C ? C : s.stride[1] * s.c;  // from pixel to pixel
@@ -128,6 +167,22 @@ void tile(const Shape& s, const float* const* rows, int64_t top, int64_t bottom,
       }
     }
   }
+  if (finish.mean) {
+    for (int v = 0; v < V; ++v) {
+      auto load = [v](const float* from) {
+        return *reinterpret_cast<const Vector*>(from + v * kLanes);
+      };
+      Vector mean = load(finish.mean), gain = load(finish.gain);
+      Vector bias = load(finish.bias);
+      Vector low = Vector{} + finish.low, high = Vector{} + finish.high;
+#pragma GCC unroll 16
+      for (int p = 0; p < P; ++p) {
+        Vector all = (sums[p][v] - mean) * gain + bias;
+        all = all < low ? low : all;
+        sums[p][v] = all > high ? high : all;
+      }
+    }
+  }
   for (int64_t p = 0; p < count; ++p)
     for (int v = 0; v < V; ++v)
       *reinterpret_cast<Vector*>(y + p * s.out_c + v * kLanes) = sums[p][v];
@@ -136,9 +191,9 @@ void tile(const Shape& s, const float* const* rows, int64_t top, int64_t bottom,
 // One row of the output, one block of its channels. x: the picture; y: the
 // row, at the block; patch: room for what a tile at an edge reads.
 template <int P, int V>
-void row(const Shape& s, const float* x, const float* kernel, float* y,
-         int64_t at_row, std::vector<float>& patch,
-         std::vector<const float*>& rows) {
+void row(const Shape& s, const float* x, const float* kernel,
+         const Finish& finish, float* y, int64_t at_row,
+         std::vector<float>& patch, std::vector<const float*>& rows) {
   int64_t first_row = at_row * s.stride[0] - s.pad[0];
   auto inside = [&](int64_t i) {
     int64_t at = first_row + i * s.dilation[0];
@@ -174,19 +229,17 @@ void row(const Shape& s, const float* x, const float* kernel, float* y,
                 : s.c == 16     ? tile<P, V, 16>
                 : s.c == 32     ? tile<P, V, 32>
                                 : tile<P, V, 0>;
-    form(s, rows.data(), top, bottom, kernel, y + at * s.out_c, count);
+    form(s, rows.data(), top, bottom, kernel, finish, y + at * s.out_c, count);
   }
 }
 
-ffi::Error convolve(ffi::ThreadPool pool, Maps x, Maps kernel, Pair stride,
-                    Pair dilation, Pair pad, ffi::Result<Maps> y) {
-  Shape s = shape_of(x.dimensions(), kernel.dimensions(), y->dimensions(),
-                     stride, dilation, pad);
+void run(ffi::ThreadPool& pool, const Shape& s, Maps x, Maps kernel,
+         const Finish& finish, Maps y) {
   std::vector<float> copy;  // a kernel of one block is packed as it is
-  if (s.out_c > 2 * kLanes) copy = packed(s, kernel.typed_data());
+  if (s.out_c > 2 * kLanes) copy = packed(pool, s, kernel.typed_data());
   const float* weights = copy.empty() ? kernel.typed_data() : copy.data();
   const float* from = x.typed_data();
-  float* to = y->typed_data();
+  float* to = y.typed_data();
   auto padded = [&](int64_t p) { return (s.out_w + p - 1) / p * p; };
   auto one = padded(kFewer) < padded(kAlone) ? row<kFewer, 1> : row<kAlone, 1>;
   auto two =
@@ -202,10 +255,29 @@ ffi::Error convolve(ffi::ThreadPool pool, Maps x, Maps kernel, Pair stride,
       const float* k = weights + s.kh * s.kw * s.c * at;
       auto form = width == kLanes ? one : two;
       for (int64_t r = item * chunk; r < end; ++r)
-        form(s, from + r / s.out_h * s.h * s.w * s.c, k,
+        form(s, from + r / s.out_h * s.h * s.w * s.c, k, finish.at(at),
              to + r * s.out_w * s.out_c + at, r % s.out_h, patch, taps);
     });
   });
+}
+
+ffi::Error convolve(ffi::ThreadPool pool, Maps x, Maps kernel, Pair stride,
+                    Pair dilation, Pair pad, ffi::Result<Maps> y) {
+  Shape s = shape_of(x.dimensions(), kernel.dimensions(), y->dimensions(),
+                     stride, dilation, pad);
+  run(pool, s, x, kernel, {}, *y);
+  return ffi::Error::Success();
+}
+
+ffi::Error convolve_finish(ffi::ThreadPool pool, Maps x, Maps kernel, Maps mean,
+                           Maps gain, Maps bias, Pair stride, Pair dilation,
+                           Pair pad, float low, float high,
+                           ffi::Result<Maps> y) {
+  Shape s = shape_of(x.dimensions(), kernel.dimensions(), y->dimensions(),
+                     stride, dilation, pad);
+  Finish finish = {mean.typed_data(), gain.typed_data(), bias.typed_data(), low,
+                   high};
+  run(pool, s, x, kernel, finish, *y);
   return ffi::Error::Success();
 }
 
@@ -308,4 +380,18 @@ ffi::Error weight_gradient(ffi::ThreadPool pool, Maps x, Maps dy, Pair stride,
           .Ret<Maps>())
 
 JAXSEG_HANDLER(JaxsegConvolve, convolve);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(JaxsegConvolveFinish, convolve_finish,
+                              ffi::Ffi::Bind()
+                                  .Ctx<ffi::ThreadPool>()
+                                  .Arg<Maps>()
+                                  .Arg<Maps>()
+                                  .Arg<Maps>()
+                                  .Arg<Maps>()
+                                  .Arg<Maps>()
+                                  .Attr<Pair>("stride")
+                                  .Attr<Pair>("dilation")
+                                  .Attr<Pair>("pad")
+                                  .Attr<float>("low")
+                                  .Attr<float>("high")
+                                  .Ret<Maps>());
 JAXSEG_HANDLER(JaxsegWeightGradient, weight_gradient);

@@ -44,12 +44,10 @@ CHOICES = ("auto", "direct", "xla")
 # Of jit's cache too: what is traced inside is not used outside.
 CONVOLUTIONS = jax.make_user_context("auto")
 SOURCE = pathlib.Path(__file__).with_name("direct.cc")
-NAMES = ("JaxsegConvolve", "JaxsegWeightGradient")
+NAMES = ("JaxsegConvolve", "JaxsegConvolveFinish", "JaxsegWeightGradient")
 VECTOR = 16  # outputs come in multiples of it
 MOST = 1 << 17  # in * out of a kernel; beyond it does not fit the cache
-LEAST = (
-  1 << 12
-)  # pixels of all maps: fewer do not repay that kernels are packed
+LEAST = 1 << 8  # pixels of all maps: fewer do not repay that kernels are packed
 SHARE = 24  # times as many pixels as in * out are enough for weight gradients
 _lock = threading.Lock()
 
@@ -124,22 +122,36 @@ class Window(NamedTuple):
 
 
 def convolve(
-  x: Array, kernel: Array, window: Window, otherwise: tuple[Any, ...]
+  x: Array,
+  kernel: Array,
+  *affine: Array,
+  window: Window,
+  otherwise: tuple[Any, ...],
+  bounds: tuple[float, float] | None = None,
 ) -> Array:
   """A dense convolution, (b, h, w, in) by (kh, kw, in, out).
 
   Args:
     x, kernel: they `fits`.
+    affine: nothing, or mean, gain and bias, float32 (out,): of the output y
+      it returns (y - mean) * gain + bias.
     window: see there.
-    otherwise: (f, *first), the same by other means, f(*first, x, kernel): what
-      the program has where this cannot be had.
+    otherwise: (f, *first), the same by other means, f(*first, x, kernel,
+      *affine): what the program has where this cannot be had.
+    bounds: with `affine`, the least and the largest number that is returned.
 
   Has no derivative: whoever calls it has one.
   """
   size = window.size(x.shape[1:3], kernel.shape[:2])
-  shape = (x.shape[0], *size, kernel.shape[3])
   return _call.bind(
-    x, kernel, name=NAMES[0], shape=shape, window=window, otherwise=otherwise
+    x,
+    kernel,
+    *affine,
+    name=NAMES[1] if affine else NAMES[0],
+    shape=(x.shape[0], *size, kernel.shape[3]),
+    window=window,
+    otherwise=otherwise,
+    bounds=bounds,
   )
 
 
@@ -159,39 +171,47 @@ def weight_gradient(
     otherwise: as there, f(*first, x, dy).
   """
   return _call.bind(
-    x, dy, name=NAMES[1], shape=shape, window=window, otherwise=otherwise
+    x,
+    dy,
+    name=NAMES[2],
+    shape=shape,
+    window=window,
+    otherwise=otherwise,
+    bounds=None,
   )
 
 
 _call = Primitive("direct_convolution")
 
 
-def _otherwise(x, other, *, name, shape, window, otherwise):
-  del name, shape, window
+def _otherwise(*arrays, name, shape, window, otherwise, bounds):
+  del name, shape, window, bounds
   function, *first = otherwise
-  return function(*first, x, other)
+  return function(*first, *arrays)
 
 
-def _direct(x, other, *, name, shape, window, otherwise):
+def _direct(*arrays, name, shape, window, otherwise, bounds):
   del otherwise
   (top, _), (left, _) = window.pads  # the other two follow from the shapes
-  return jax.ffi.ffi_call(target(name), jax.ShapeDtypeStruct(shape, x.dtype))(
-    x,
-    other,
-    stride=np.array(window.stride, np.int64),
-    dilation=np.array(window.dilation, np.int64),
-    pad=np.array((top, left), np.int64),
-  )
+  fields = {
+    "stride": np.array(window.stride, np.int64),
+    "dilation": np.array(window.dilation, np.int64),
+    "pad": np.array((top, left), np.int64),
+  }
+  if bounds is not None:
+    fields |= zip(("low", "high"), map(np.float32, bounds))
+  out = jax.ShapeDtypeStruct(shape, arrays[0].dtype)
+  return jax.ffi.ffi_call(target(name), out)(*arrays, **fields)
 
 
-def _lower(context, x, other, **fields):
+def _lower(context, *arrays, **fields):
   module = context.module_context
   alone = getattr(module.axis_context, "num_devices", None) == 1
   exported = module.lowering_parameters.for_export
   whole = all(0 not in a.shape for a in (*context.avals_in, *context.avals_out))
   usable = alone and not exported and whole and not missing()
   form = functools.partial(_direct if usable else _otherwise, **fields)
-  return mlir.lower_fun(form, multiple_results=False)(context, x, other)
+  return mlir.lower_fun(form, multiple_results=False)(context, *arrays)
 
 
 def _vectorized(arrays, axes, **fields):
@@ -199,7 +219,7 @@ def _vectorized(arrays, axes, **fields):
 
 
 _call.def_impl(_otherwise)
-_call.def_abstract_eval(lambda x, other, *, shape, **_: x.update(shape=shape))
+_call.def_abstract_eval(lambda x, *_, shape, **__: x.update(shape=shape))
 batching.primitive_batchers[_call] = _vectorized
 mlir.register_lowering(
   _call, mlir.lower_fun(_otherwise, multiple_results=False)

@@ -330,7 +330,7 @@ def _backward(stride, pads, dilation, groups, saved, dy):
       if direct.fits(dy, back, stride, around, groups):
         without = (_plain, (stride, around, dilation, groups))
         window = direct.Window(stride, around, dilation)
-        dx = direct.convolve(dy, back, window, without)
+        dx = direct.convolve(dy, back, window=window, otherwise=without)
     return dx, dk
 
   other = functools.partial(_gradients, rest)

@@ -35,6 +35,20 @@ def test_evaluate(tmp_path, views):
 
 
 @pytest.mark.slow
+def test_step(tmp_path):
+  """Beside XLA alone, and PyTorch if it is here."""
+  found = run(tmp_path, "step", "--networks=unet_w16", "--rounds=2")
+  network = found["networks"]["unet_w16"]
+  assert set(network["parameters"].values()) == {1_942_611}
+  for mode in ("forward", "step"):
+    seconds = network[mode]["seconds"]
+    assert {"jaxseg"} <= set(seconds) <= {"jaxseg", "xla", "torch"}
+    assert all(0.001 < s < 10 for s in seconds.values())
+    assert set(network[mode]["places"]) <= {"near", "far", ""}
+    assert ("ratio" in network[mode]) == ("torch" in seconds)
+
+
+@pytest.mark.slow
 def test_memory(tmp_path):
   found = run(
     tmp_path,

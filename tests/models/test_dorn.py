@@ -81,7 +81,7 @@ def test_branches_see_what_their_rates_say():
   model = model.clone(encoder=Top(output_stride=8))
 
   def run(params, x):
-    """The join's map at the centre, of a map that is the network's image."""
+    """The branches, of a map that is the network's image."""
     _, state = model.apply(
       {"params": params}, x, train=False, capture_intermediates=True
     )
@@ -94,6 +94,8 @@ def test_branches_see_what_their_rates_say():
   params = quick.jit(lambda x: model.init(jax.random.key(0), x, train=False))(
     top
   )["params"]
+  for i in range(4):  # high enough for every ReLU to let it through
+    params[f"branch{i}"]["bias"] += 100
   maps = quick.jit(run)(params, top)
   assert set(maps) == {
     f"branch{i}{tail}" for i in range(4) for tail in ("", "_point")

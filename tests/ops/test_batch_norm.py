@@ -56,7 +56,7 @@ def test_training_equals_flax(shape, dtype):
   got, want = (
     trained(f)(x, variables, dy)
     for f in (
-      lambda v, x: ours.apply(v, x, running=False, mutable=["batch_stats"]),
+      lambda v, x: ours.apply(v, x.shape[-1], x, mutable=["batch_stats"]),
       lambda v, x: theirs.apply(v, x, mutable=["batch_stats"]),
     )
   )
@@ -73,9 +73,8 @@ def test_training_equals_flax(shape, dtype):
 
 def test_running_statistics_equal_flax_and_stay():
   x, variables, _ = arrays((2, 5, 7, 3))
-  y, new = layers.BatchNorm().apply(
-    variables, x, running=True, mutable=["batch_stats"]
-  )
+  affine, new = layers.BatchNorm().apply(variables, 3, mutable=["batch_stats"])
+  y = affine(x)
   want = nn.BatchNorm(True).apply(variables, x)
   np.testing.assert_allclose(y, want, rtol=1e-6, atol=1e-6)
   jax.tree.map(
@@ -85,7 +84,7 @@ def test_running_statistics_equal_flax_and_stay():
 
 def test_variables_are_those_of_flax():
   x = jnp.ones((1, 2, 2, 3))
-  ours = layers.BatchNorm().init(jax.random.key(0), x, running=False)
+  ours = layers.BatchNorm().init(jax.random.key(0), 3, x)
   theirs = nn.BatchNorm(False).init(jax.random.key(0), x)
   jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
@@ -94,7 +93,7 @@ def test_statistics_are_of_the_whole_batch_on_many_devices():
   x, variables, dy = arrays((8, 16, 9, 6))
   ours = layers.BatchNorm()
   f = trained(
-    lambda v, x: ours.apply(v, x, running=False, mutable=["batch_stats"])
+    lambda v, x: ours.apply(v, x.shape[-1], x, mutable=["batch_stats"])
   )
   one = f(x, variables, dy)
   mesh = Mesh(np.array(jax.devices()), "d")
