@@ -50,12 +50,13 @@ def test_maps_inside_have_the_papers_strides():
   seen = {
     k: v["__call__"][0].shape[1:]
     for k, v in state["intermediates"].items()
-    if k != "__call__"
+    if k.startswith("conv")
   }
   assert seen["conv1_1"] == (176, 176, 4)
-  sides = {"norm1": 88, "norm2": 44, "norm3": 22, "norm5": 22, "norm7": 22}
+  # The last of each block strides, and what normalises it keeps the size.
+  sides = {"1_2": 88, "2_2": 44, "3_3": 22, "5_3": 22, "7_3": 22}
   for name, side in sides.items():
-    assert seen[name][0] == side, name
+    assert seen[f"conv{name}"][0] == side, name
   assert seen["conv8_3"] == seen["conv8_1"] == (44, 44, 16)
 
 
