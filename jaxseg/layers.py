@@ -257,8 +257,7 @@ def conv_norm_act(
   train: bool,
   name: str,
   frozen: bool = False,
-  momentum: float = 0.9,
-  epsilon: float = 1e-5,
+  **fields: float,
 ) -> Array:
   """Convolution, normalisation and activation; one pass where that can be.
 
@@ -267,27 +266,19 @@ def conv_norm_act(
   Args:
     conv: what convolves, and has the compute dtype.
     x: (b, h, w, c).
-    norm, train, name, frozen, momentum, epsilon: see `normalize`.
+    norm, train, name, frozen: see `normalize`.
     act: name in ACTIVATIONS.
+    fields: momentum and epsilon, see there.
   """
+  own = {"dtype": conv.dtype, "name": name, **fields}
   last = act if act in finished.ACTIVATIONS else "none"
   if norm == "batch" and (frozen or not train):
-    norm = BatchNorm(momentum, epsilon, conv.dtype, name=name)
-    x = conv(x, norm(conv.features), last)
+    x = conv(x, BatchNorm(**own)(conv.features), last)
   elif norm == "none":
     x = conv(x, act=last)
   else:
     last = "none"
-    x = normalize(
-      conv(x),
-      norm,
-      train=train,
-      dtype=conv.dtype,
-      name=name,
-      frozen=frozen,
-      momentum=momentum,
-      epsilon=epsilon,
-    )
+    x = normalize(conv(x), norm, train=train, frozen=frozen, **own)
   return x if last == act else ACTIVATIONS[act](x)
 
 
