@@ -1,4 +1,4 @@
-"""A file of C++ beside this one, compiled and loaded where it is first wanted.
+"""A file of C++, with the headers beside it, compiled where it is first wanted.
 
 JAX's wheels carry the headers of XLA's foreign functions, so that a compiler is
 all that is wanted: $CXX, g++, clang++ or c++. The library is kept in
@@ -75,8 +75,12 @@ def folder() -> pathlib.Path:
 
 
 def digest(source: pathlib.Path, *more: str) -> str:
-  """Sixteen hexadecimal digits that change with the source and with `more`."""
-  facts = "\0".join((source.read_text(), jax.lib.__version__, *more))
+  """Sixteen hexadecimal digits that change with the source and with `more`.
+
+  And with the headers beside it.
+  """
+  texts = [f.read_text() for f in (source, *sorted(source.parent.glob("*.h")))]
+  facts = "\0".join((*texts, jax.lib.__version__, *more))
   return hashlib.sha256(facts.encode()).hexdigest()[:16]
 
 

@@ -77,7 +77,8 @@ def convolve(
     act: name in ACTIVATIONS.
   """
   rest = (stride, pads, dilation, groups)
-  if rows.split() or not direct.fits(x, kernel, stride, pads, groups):
+  fits = direct.fits(x, kernel, stride, pads, groups, least_taps=1)
+  if rows.split() or not fits:
     return _apart(act, rest, x, kernel, *affine)
   return _together(act, rest, x, kernel, *affine)
 

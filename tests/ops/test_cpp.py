@@ -55,6 +55,17 @@ def test_another_source_is_another_library(source, compiled, tmp_path):
   assert len(list((tmp_path / "kernels").iterdir())) == 2
 
 
+def test_another_header_is_another_library(source, compiled, tmp_path):
+  """Of those beside it, which it may read."""
+  header = source.with_name("number.h")
+  source.write_text('#include "number.h"\n' + SOURCE.replace("7", "NUMBER"))
+  for number in (3, 4):
+    header.write_text(f"#define NUMBER {number}\n")
+    cpp.load.cache_clear()
+    assert cpp.load(source).seven() == number
+  assert len(list((tmp_path / "kernels").iterdir())) == 2
+
+
 def test_a_folder_that_cannot_be_written(source, compiled, monkeypatch):
   monkeypatch.setattr(cpp, "folder", lambda: pathlib.Path("/proc/none"))
   assert cpp.load(source).seven() == 7

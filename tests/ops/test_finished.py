@@ -9,18 +9,32 @@ from jax.sharding import NamedSharding, PartitionSpec
 from jaxseg import process
 from jaxseg.ops import direct, fastconv, finished
 from tests.ops import test_direct
-from tests.ops.test_direct import ONE, lower
+from tests.ops.test_direct import lower
 
 small = test_direct.small
 vectors = test_direct.vectors
 pytestmark = test_direct.pytestmark
 # As in test_direct: tiles of one and of two vectors, at edges, of few pixels.
-CASES = ("dense", "widening", "one column", "colours", "dilated", "stride 2")
+CASES = (
+  "dense",
+  "widening",
+  "one column",
+  "colours",
+  "dilated",
+  "stride 2",
+  "three classes",
+  "twenty-one",
+  "1x1",
+  "1x1, stride 2",
+)
+
+
+ALL = test_direct.CASES | test_direct.ALONE
 
 
 def arrays(case="dense", batch=4):
   """x, kernel, mean, gain, bias, and the rest of the arguments."""
-  channels, window, stride, dilation, pads, size, _ = test_direct.CASES[case]
+  channels, window, stride, dilation, pads, size, _ = ALL[case]
   x, kernel = test_direct.arrays(*channels, size, window, batch)
   rng = np.random.default_rng(1)
   affine = rng.normal(size=(3, channels[1])).astype(np.float32)
@@ -93,15 +107,15 @@ def test_nan_stays_nan(vectors):
     assert np.isnan(got).sum() == 9 * 16
 
 
-@pytest.mark.parametrize("change", ["xla", "half", "pointwise"])
+@pytest.mark.parametrize("change", ["xla", "half", "grouped"])
 def test_elsewhere_the_parts(change):
   """The same numbers, without a call."""
   args, rest = arrays()
   if change == "half":
     args = tuple(jnp.asarray(a, "bfloat16") for a in args)
-  if change == "pointwise":
-    args = (args[0], args[1][:1, :1], *args[2:])
-    rest = (ONE, ((0, 0), (0, 0)), ONE, 1)
+  if change == "grouped":
+    args = (args[0], args[1][:, :, :1], *args[2:])
+    rest = (*rest[:3], 16)
   with process.convolutions("xla" if change == "xla" else "auto"):
     lowered = lower(ours("relu6", rest), *args)
   assert finishes(lowered) == 0
