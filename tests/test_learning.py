@@ -97,7 +97,7 @@ RECIPES = {
     rate=2e-3,
   ),
   "farabet": Recipe((8, 12), 4, {"width": 16, "hidden": 64}, rate=1e-3),
-  "fcn16s": Recipe((4, 6), 16, FCN, rate=2e-3),
+  "fcn16s": Recipe((4, 6), 16, FCN, 600, 2e-3),
   "fcn32s": Recipe((2, 3), 32, FCN, rate=2e-3),
   "fcn8s": Recipe((8, 12), 8, FCN, 700, 4e-3),
   "fcn_d2l": Recipe((12, 16), 8, {"encoder": RESNET}),
