@@ -38,7 +38,7 @@ def get_config():
   c.data.eval = "pad"
   c.task.aux_weight = 0.5
   # For ResNet-101 read 101 in these three lines.
-  c.model.name = "deeplabv3_resnet50"  # or deeplabv3_resnet101
+  c.model.name = "deeplabv3_resnet50"
   c.model.encoder.name = "resnet50"
   c.model.encoder.weights = "resnet50"
   c.optim.name = "sgd"

@@ -32,7 +32,7 @@ def get_config():
   c.data.augment = "random_scale(0.5, 2)|crop(769)|flip"
   c.data.eval = "pad"
   # For ResNet-101 read 101 in these three lines.
-  c.model.name = "deeplabv3plus_resnet50"  # or deeplabv3plus_resnet101
+  c.model.name = "deeplabv3plus_resnet50"
   c.model.encoder.name = "resnet50"
   c.model.encoder.weights = "resnet50"
   c.model.encoder.multi_grid = (1, 2, 4)
