@@ -75,10 +75,7 @@ def folder() -> pathlib.Path:
 
 
 def digest(source: pathlib.Path, *more: str) -> str:
-  """Sixteen hexadecimal digits that change with the source and with `more`.
-
-  And with the headers beside it.
-  """
+  """Sixteen hexadecimal digits of a source, its headers and `more`."""
   texts = [f.read_text() for f in (source, *sorted(source.parent.glob("*.h")))]
   facts = "\0".join((*texts, jax.lib.__version__, *more))
   return hashlib.sha256(facts.encode()).hexdigest()[:16]

@@ -49,7 +49,7 @@ CONVOLUTIONS = jax.make_user_context("auto")
 SOURCE = pathlib.Path(__file__).with_name("cc") / "direct.cc"
 NAMES = ("JaxsegConvolve", "JaxsegConvolveFinish", "JaxsegWeightGradient")
 VECTOR = 16  # numbers, where AVX-512 is
-FEW = 4  # outputs: each takes a sum of its own, over vectors of inputs
+FEW = 4  # outputs, kDots in C++: each has a sum of its own, of whole vectors
 MOST = 1 << 17  # in * out of a kernel; beyond it does not fit the cache
 LEAST = 1 << 8  # pixels of all maps: fewer do not repay that kernels are packed
 SHARE = 24  # times as many pixels as in * out are enough for weight gradients
@@ -112,7 +112,8 @@ def fits(
 def fits_weights(x: Array, kernel: Array) -> bool:
   """Whether its weight gradient, of one that `fits`, does so too.
 
-  Each of sixteen shares of the maps has a sum of its own, of the kernel's size.
+  Each of sixteen shares of the maps has a sum of its own, of the kernel's size,
+  in vectors of output channels, or of input channels, that are whole.
   """
   _, _, channels, outputs = kernel.shape
   whole = outputs % VECTOR == 0 or channels % VECTOR == 0

@@ -27,8 +27,6 @@ CASES = (
   "1x1",
   "1x1, stride 2",
 )
-
-
 ALL = test_direct.CASES | test_direct.ALONE
 
 

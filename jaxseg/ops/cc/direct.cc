@@ -106,7 +106,7 @@ void run(ffi::ThreadPool& pool, const Shape& s, Maps x, Maps kernel,
          const Finish& finish, Maps y) {
   std::vector<float> copy;  // a kernel of one whole block is packed as it is
   if (dotted(s))
-    copy = turned(s, kernel.typed_data());
+    copy = turned(s.kh * s.kw, s.c, s.out_c, kernel.typed_data());
   else if (s.out_c > 2 * kLanes || s.out_c % kLanes)
     copy = packed(pool, s, kernel.typed_data());
   const float* weights = copy.empty() ? kernel.typed_data() : copy.data();
@@ -173,14 +173,14 @@ ffi::Error weight_gradient(ffi::ThreadPool pool, Maps x, Maps dy, Pair stride,
       add_rows(s, x.typed_data(), dy.typed_data(), r, std::min(r + some, end),
                sums);
   });
-  float *sum = parts.data(), *to = kernel->typed_data();
+  float* sum = parts.data();
   for (int64_t part = 1; part < count; ++part)
     for (int64_t i = 0; i < size; ++i) sum[i] += parts[part * size + i];
-  if (!sideways(s)) std::copy(sum, sum + size, to);
-  for (int64_t i = 0; sideways(s) && i < size; ++i) {
-    int64_t tap = i / (s.c * s.out_c), c = i / s.out_c % s.c, o = i % s.out_c;
-    to[i] = sum[(tap * s.out_c + o) * s.c + c];
+  if (sideways(s)) {
+    parts = turned(s.kh * s.kw, s.out_c, s.c, sum);
+    sum = parts.data();
   }
+  std::copy(sum, sum + size, kernel->typed_data());
   return ffi::Error::Success();
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 namespace {
 
@@ -34,6 +35,18 @@ template <class F>
 void for_blocks(int64_t channels, const F& f) {
   for (int64_t at = 0; at < channels; at += 2 * kLanes)
     f(at, std::min<int64_t>(channels - at, 2 * kLanes));
+}
+
+// (taps, rows, columns) as (taps, columns, rows).
+std::vector<float> turned(int64_t taps, int64_t rows, int64_t columns,
+                          const float* from) {
+  std::vector<float> all(taps * rows * columns);
+  float* to = all.data();
+  for (int64_t tap = 0; tap < taps; ++tap, from += rows * columns)
+    for (int64_t column = 0; column < columns; ++column)
+      for (int64_t row = 0; row < rows; ++row)
+        *to++ = from[row * columns + column];
+  return all;
 }
 
 }  // namespace

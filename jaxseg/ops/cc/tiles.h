@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstring>
-#include <vector>
 
 #include "shape.h"
 
@@ -25,19 +24,16 @@ struct Finish {
   }
 };
 
+// It, to a number or a vector of them.
+template <class T>
+T finished(T y, T mean, T gain, T bias, T low, T high) {
+  y = (y - mean) * gain + bias;
+  y = y < low ? low : y;
+  return y > high ? high : y;
+}
+
 // Whether vectors are of input channels, which are added up in the end.
 bool dotted(const Shape& s) { return s.out_c <= kDots && s.c % kLanes == 0; }
-
-// (kh, kw, in, out) as [kh][kw][out][in].
-std::vector<float> turned(const Shape& s, const float* kernel) {
-  std::vector<float> all(s.kh * s.kw * s.c * s.out_c);
-  float* to = all.data();
-  for (int64_t tap = 0; tap < s.kh * s.kw; ++tap)
-    for (int64_t o = 0; o < s.out_c; ++o)
-      for (int64_t c = 0; c < s.c; ++c)
-        *to++ = kernel[(tap * s.c + c) * s.out_c + o];
-  return all;
-}
 
 // One tile. rows: for each tap row from `top` to `bottom` what the first pixel
 // reads at the first tap; count, width: pixels and channels that are written.
@@ -73,11 +69,8 @@ void tile(const Shape& s, const float* const* rows, int64_t top, int64_t bottom,
       Vector bias = load(finish.bias);
       Vector low = Vector{} + finish.low, high = Vector{} + finish.high;
 #pragma GCC unroll 16
-      for (int p = 0; p < P; ++p) {
-        Vector all = (sums[p][v] - mean) * gain + bias;
-        all = all < low ? low : all;
-        sums[p][v] = all > high ? high : all;
-      }
+      for (int p = 0; p < P; ++p)
+        sums[p][v] = finished(sums[p][v], mean, gain, bias, low, high);
     }
   }
   for (int64_t p = 0; p < count; ++p, y += s.out_c) {
@@ -99,7 +92,7 @@ float total(Vector v) {
   return (all[0] + all[2]) + (all[1] + all[3]);
 }
 
-// One tile of all O output channels, with a kernel that is `turned`.
+// One tile of all O output channels, with a kernel [kh][kw][out][in].
 template <int P, int O>
 void dots(const Shape& s, const float* const* rows, int64_t top, int64_t bottom,
           const float* kernel, const Finish& finish, float* y, int64_t count,
@@ -125,11 +118,9 @@ void dots(const Shape& s, const float* const* rows, int64_t top, int64_t bottom,
   for (int64_t p = 0; p < count; ++p) {
     for (int o = 0; o < O; ++o, ++y) {
       float all = total(sums[p][o]);
-      if (finish.mean) {
-        all = (all - finish.mean[o]) * finish.gain[o] + finish.bias[o];
-        all = all < finish.low ? finish.low : all;
-        all = all > finish.high ? finish.high : all;
-      }
+      if (finish.mean)
+        all = finished(all, finish.mean[o], finish.gain[o], finish.bias[o],
+                       finish.low, finish.high);
       *y = all;
     }
   }
